@@ -1,0 +1,2 @@
+//! The `softrouter` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Echo requests to the router and the one right reply to each.

@@ -1,0 +1,3 @@
+//! Seeded traffic generator, mutators and RFC oracle.
+
+pub mod echo;

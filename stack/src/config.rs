@@ -1,0 +1,226 @@
+//! What the router is told at start: ports, modes, limits.
+
+use crate::classify::{Anomaly, Mode};
+use heapless::Vec;
+use smoltcp::time::Duration;
+use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
+
+/// The most ports that one router has.
+pub const MAX_PORTS: usize = 16;
+/// The most addresses that one port has.
+pub const MAX_PORT_ADDRESSES: usize = 4;
+
+/// Where frames enter and leave: an index into the configured ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PortId(pub u8);
+
+impl PortId {
+    /// The index of the port in the configuration.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl core::fmt::Display for PortId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One Ethernet port.
+#[derive(Debug, Clone)]
+pub struct PortConfig {
+    /// The port's own MAC address.
+    pub mac: EthernetAddress,
+    /// Largest IP packet in bytes, without the Ethernet header.
+    pub mtu: usize,
+    /// The router's addresses on this port, each with its connected network.
+    pub addresses: Vec<Ipv4Cidr, MAX_PORT_ADDRESSES>,
+}
+
+/// The operator's stance where RFCs leave a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Posture {
+    /// Discard whatever may be discarded; approval grants nothing else.
+    Strict,
+    /// Serve what is harmless once it is normalised.
+    #[default]
+    Balanced,
+    /// Serve whatever the RFCs permit.
+    Open,
+}
+
+impl Posture {
+    /// Every posture.
+    pub const ALL: [Self; 3] = [Self::Strict, Self::Balanced, Self::Open];
+
+    /// The word used in configuration, prompts and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Balanced => "balanced",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// A token bucket's size: `rate` a second, `burst` at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Tokens a second.
+    pub per_second: u32,
+    /// Most tokens that can be saved up.
+    pub burst: u32,
+}
+
+/// Every limit that is not the size of a table.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Diverts admitted for each reason.
+    pub divert_rate: Rate,
+    /// Frames that may wait for `poll_divert`, over all ports.
+    pub divert_queue: usize,
+    /// Frames that the slow path may work on at once.
+    pub divert_outstanding: usize,
+    /// Held frames that one source may have at once.
+    pub divert_per_source: usize,
+    /// How long the slow path may take.
+    pub divert_deadline: Duration,
+    /// Of how many observed frames one copy goes to the slow path.
+    pub observe_one_in: u32,
+    /// Approved frames injected, over all ports.
+    pub inject_rate: Rate,
+    /// ICMP errors sent by each port (RFC 1812 §4.3.2.8).
+    pub icmp_error_rate: Rate,
+    /// Packets that may wait for one neighbour.
+    pub waiting_per_neighbor: usize,
+    /// How long a neighbour stays usable without being heard of again.
+    pub neighbor_lifetime: Duration,
+    /// Time between two ARP requests for one neighbour (RFC 1122 §2.3.2.1: at most one a second).
+    pub arp_interval: Duration,
+    /// ARP requests before a neighbour is called unreachable.
+    pub arp_attempts: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            divert_rate: Rate { per_second: 2_000, burst: 200 },
+            divert_queue: 128,
+            divert_outstanding: 128,
+            divert_per_source: 64,
+            divert_deadline: Duration::from_millis(50),
+            observe_one_in: 8,
+            inject_rate: Rate { per_second: 20_000, burst: 2_000 },
+            icmp_error_rate: Rate { per_second: 1_000, burst: 100 },
+            waiting_per_neighbor: 4,
+            neighbor_lifetime: Duration::from_secs(60),
+            arp_interval: Duration::from_secs(1),
+            arp_attempts: 3,
+        }
+    }
+}
+
+/// Everything the router is told at start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The ports, by [`PortId`].
+    pub ports: Vec<PortConfig, MAX_PORTS>,
+    /// One mode for each anomaly, by code.
+    pub modes: [Mode; Anomaly::COUNT],
+    /// Stance on discretionary reasons.
+    pub posture: Posture,
+    /// Limits.
+    pub limits: Limits,
+    /// Keys the nonces. Random in a real run, fixed in a simulated one.
+    pub secret: u64,
+    /// Milliseconds since midnight UTC at `Instant::ZERO`, if the host knows (RFC 792 timestamps).
+    pub midnight_offset_ms: Option<u32>,
+}
+
+impl Config {
+    /// No ports, the table's default modes, default limits.
+    pub fn new(secret: u64) -> Self {
+        let mut modes = [Mode::Off; Anomaly::COUNT];
+        for (mode, row) in modes.iter_mut().zip(&crate::classify::TABLE) {
+            *mode = row.mode;
+        }
+        Self {
+            ports: Vec::new(),
+            modes,
+            posture: Posture::default(),
+            limits: Limits::default(),
+            secret,
+            midnight_offset_ms: None,
+        }
+    }
+
+    /// The mode of one reason.
+    pub const fn mode(&self, reason: Anomaly) -> Mode {
+        self.modes[reason as usize]
+    }
+
+    /// Sets the mode of one reason.
+    ///
+    /// # Errors
+    /// [`ConfigError::EnforceMustPass`]: legal traffic never waits for a model.
+    pub fn set_mode(&mut self, reason: Anomaly, mode: Mode) -> Result<(), ConfigError> {
+        if reason.must_pass() && mode == Mode::Enforce {
+            return Err(ConfigError::EnforceMustPass(reason));
+        }
+        self.modes[reason as usize] = mode;
+        Ok(())
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConfigError {
+    /// `enforce` on a reason that must pass.
+    EnforceMustPass(Anomaly),
+    /// No port at all.
+    NoPorts,
+    /// A port's MAC address is a group address or null.
+    PortMac(PortId),
+    /// A port's MTU is below 68 (RFC 791) or beyond what a frame slot holds.
+    PortMtu(PortId),
+    /// Two ports have the same address, or an address is not one host's.
+    PortAddress(PortId),
+    /// A route's port does not exist.
+    RoutePort(PortId),
+    /// More addresses than the local host can hold.
+    TooManyAddresses,
+    /// The route table's storage is full.
+    RouteTableFull,
+    /// The divert arena holds fewer frames than rate × deadline asks for.
+    DivertCapacity {
+        /// Slots that rate × deadline asks for.
+        needed: usize,
+        /// `divert_queue + divert_outstanding`, as far as the storage holds them.
+        available: usize,
+    },
+}
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::EnforceMustPass(a) => write!(f, "{a} is legal traffic and must pass: use mode off or observe"),
+            Self::NoPorts => f.write_str("a router needs at least one port"),
+            Self::PortMac(p) => write!(f, "port {p}: the MAC address must be a unicast address"),
+            Self::PortMtu(p) => write!(f, "port {p}: the MTU must be 68 to {}", crate::frame::MAX_MTU),
+            Self::PortAddress(p) => write!(f, "port {p}: each address must be one host's, and belong to one port only"),
+            Self::RoutePort(p) => write!(f, "a route names port {p}, which does not exist"),
+            Self::TooManyAddresses => f.write_str("too many addresses for the local host"),
+            Self::RouteTableFull => f.write_str("the route table's storage is full"),
+            Self::DivertCapacity { needed, available } => write!(
+                f,
+                "rate x deadline asks for {needed} divert slots, {available} are there: lower the rate or the deadline, or raise the queue"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
