@@ -1,3 +1,8 @@
-//! Seeded traffic generator, mutators and RFC oracle.
+//! Seeded traffic generator, mutators and RFC oracle: everything that tests, training and the exam need
+//! to know what a frame is and what is right for it, without asking the router.
+//!
+//! Depends on `stack` for names only (anomalies, actions, class keys): no judgement here runs its code.
+#![forbid(unsafe_code)]
 
 pub mod echo;
+pub mod oracle;

@@ -1,0 +1,8 @@
+//! The judge's side: what is right for a frame, worked out slowly and without any of the router's code.
+//!
+//! Read first: RFC 1812 §4.2, §4.3 and §5; RFC 792; RFC 7126. `triage` is the decision table that the
+//! embedded model is trained and examined on.
+
+mod triage;
+
+pub use triage::triage;
