@@ -1,1 +1,4 @@
 //! firmware-sim
+
+pub mod lab;
+pub mod port;

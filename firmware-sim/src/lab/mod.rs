@@ -1,0 +1,7 @@
+//! The lab: Linux hosts in namespaces of their own on both sides of the router, with real traffic.
+//!
+//! Read first: `namespace.rs` (a host), then `traffic/mod.rs` (what it sends), then `memory_hosts.rs`
+//! (the same where the kernel refuses TAPs).
+
+pub mod namespace;
+pub mod privilege;
