@@ -4,5 +4,8 @@
 //! Depends on `stack` for names only (anomalies, actions, class keys): no judgement here runs its code.
 #![forbid(unsafe_code)]
 
+pub mod build;
+pub mod dice;
 pub mod echo;
 pub mod oracle;
+pub mod world;

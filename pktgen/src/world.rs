@@ -1,0 +1,127 @@
+//! The addresses that frames are generated for: the router's ports and the hosts behind them.
+//!
+//! Read first: RFC 1812 §2.2.5.1 (connected networks), RFC 919 (directed broadcasts), RFC 3021 (/31 links).
+
+use crate::build::Mac;
+use std::net::Ipv4Addr;
+
+/// One host behind a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// Its MAC address.
+    pub mac: Mac,
+    /// Its IPv4 address.
+    pub address: Ipv4Addr,
+}
+
+/// One port of the router, with its connected network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The router's MAC address on this port.
+    pub mac: Mac,
+    /// The router's IPv4 address on this port.
+    pub address: Ipv4Addr,
+    /// Prefix length of the connected network.
+    pub prefix: u8,
+    /// Largest IP packet in bytes.
+    pub mtu: usize,
+    /// The hosts on the connected network.
+    pub hosts: Vec<Host>,
+}
+
+impl Port {
+    /// The network mask as a number.
+    fn mask(&self) -> u32 {
+        u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0)
+    }
+
+    /// The directed broadcast address; a /31 or /32 has none (RFC 3021).
+    pub fn broadcast(&self) -> Option<Ipv4Addr> {
+        (self.prefix <= 30).then(|| Ipv4Addr::from(u32::from(self.address) | !self.mask()))
+    }
+
+    /// Is `address` on the connected network?
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        (u32::from(self.address) ^ u32::from(address)) & self.mask() == 0
+    }
+}
+
+/// A router and what is around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct World {
+    /// The ports, by index.
+    pub ports: Vec<Port>,
+    /// The times to live that healthy senders start from or arrive with; each is at least 2, so that the
+    /// packet may be forwarded once.
+    pub ttls: Vec<u8>,
+}
+
+impl World {
+    /// The laboratory: a client behind port 0, a server behind port 1.
+    ///
+    /// | port | router | host |
+    /// |---|---|---|
+    /// | 0 | 02:00:00:00:01:01 10.0.1.1/24 | 02:00:00:00:01:02 10.0.1.2 |
+    /// | 1 | 02:00:00:00:02:01 10.0.2.1/24 | 02:00:00:00:02:02 10.0.2.2 |
+    pub fn lab() -> Self {
+        Self::with_ports(2)
+    }
+
+    /// As many ports as asked for, up to 200, numbered on from the laboratory's, one host behind each.
+    pub fn with_ports(count: u8) -> Self {
+        let port = |net: u8| Port {
+            mac: [2, 0, 0, 0, net, 1],
+            address: Ipv4Addr::new(10, 0, net, 1),
+            prefix: 24,
+            mtu: 1500,
+            hosts: vec![Host { mac: [2, 0, 0, 0, net, 2], address: Ipv4Addr::new(10, 0, net, 2) }],
+        };
+        // What Linux, Windows and network gear start from, once as sent and once some hops later.
+        Self { ports: (1..=count.min(200)).map(port).collect(), ttls: vec![64, 128, 255, 57, 113, 2] }
+    }
+
+    /// Is `address` one of the router's own, on any port?
+    pub fn is_router(&self, address: Ipv4Addr) -> bool {
+        self.ports.iter().any(|port| port.address == address)
+    }
+
+    /// Is `address` the directed broadcast of a connected network?
+    pub fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
+        self.ports.iter().any(|port| port.broadcast() == Some(address))
+    }
+
+    /// The largest packet that passes every port whole.
+    pub fn path_mtu(&self) -> usize {
+        self.ports.iter().map(|port| port.mtu).min().unwrap_or(1500)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_laboratory_is_as_documented() {
+        let lab = World::lab();
+        assert_eq!(lab.ports.len(), 2);
+        let (client, server) = (&lab.ports[0], &lab.ports[1]);
+        assert_eq!((client.mac, client.address), ([2, 0, 0, 0, 1, 1], Ipv4Addr::new(10, 0, 1, 1)));
+        assert_eq!(server.hosts, [Host { mac: [2, 0, 0, 0, 2, 2], address: Ipv4Addr::new(10, 0, 2, 2) }]);
+        assert_eq!(client.broadcast(), Some(Ipv4Addr::new(10, 0, 1, 255)));
+        assert!(lab.is_directed_broadcast(Ipv4Addr::new(10, 0, 2, 255)));
+        assert!(lab.is_router(server.address) && !lab.is_router(server.hosts[0].address));
+        assert!(client.contains(client.hosts[0].address) && !client.contains(server.address));
+        assert!(lab.ttls.iter().all(|&ttl| ttl >= 2));
+    }
+
+    #[test]
+    fn extreme_prefixes_do_not_overflow() {
+        let mut port = World::lab().ports.remove(0);
+        port.prefix = 31;
+        assert_eq!(port.broadcast(), None);
+        port.prefix = 32;
+        assert!(!port.contains(Ipv4Addr::new(10, 0, 1, 2)));
+        port.prefix = 0;
+        assert_eq!(port.broadcast(), Some(Ipv4Addr::BROADCAST));
+    }
+}
