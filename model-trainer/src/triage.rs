@@ -1,0 +1,64 @@
+//! Class keys for training and exam: every reason, posture and direction, with field values that are
+//! realistic, at an edge, or anything at all.
+
+use crate::samples::{Sample, rng};
+use llm_slowpath::prompt::tokens;
+use rand::{Rng, RngExt};
+use stack::divert::{Field, FieldValue};
+use stack::{Anomaly, ClassKey, Direction, PortId, Posture};
+
+/// Triage sample number `index` of stream `seed`.
+pub(crate) fn sample(seed: u64, index: u64) -> Sample {
+    let key = class_key(&mut rng(seed, index));
+    let answer = tokens::symbolic_answer(pktgen::oracle::triage(&key));
+    Sample { prompt: tokens::triage_prompt(&key), answer }
+}
+
+/// A class key. Reasons with fields to consult are seven times as likely as each of the others.
+pub(crate) fn class_key(rng: &mut impl Rng) -> ClassKey {
+    let reason = loop {
+        let reason = Anomaly::ALL[rng.random_range(0..Anomaly::COUNT)];
+        // Held echo requests are the ping task's.
+        let wanted = !ClassKey::consulted(reason).is_empty() || rng.random_ratio(1, 7);
+        if wanted && reason != Anomaly::EchoRequest {
+            break reason;
+        }
+    };
+    let fields = ClassKey::consulted(reason).iter();
+    ClassKey {
+        reason,
+        port: PortId(0),
+        direction: if rng.random() { Direction::ToSelf } else { Direction::Transit },
+        posture: Posture::ALL[rng.random_range(0..Posture::ALL.len())],
+        fields: fields.map(|&field| FieldValue { field, value: value(rng, field) }).collect(),
+    }
+}
+
+fn value(rng: &mut impl Rng, field: Field) -> u16 {
+    // Anything at all, now and then: a model must not stumble over a value that it was never shown.
+    if rng.random_ratio(1, 10) {
+        return rng.random();
+    }
+    match field {
+        Field::EtherType => {
+            const SEEN: [u16; 8] = [0x86dd, 0x8847, 0x88cc, 0x8863, 0x8864, 0x888e, 0x9000, 0x88f7];
+            if rng.random() { SEEN[rng.random_range(0..SEEN.len())] } else { rng.random_range(0x600..=0xffff) }
+        }
+        Field::LinkDestination => rng.random_range(0..3),
+        Field::Priority => rng.random_range(0..8),
+        Field::Inner => match rng.random_range(0..4_u8) {
+            0 => 1 + rng.random_range(0..Anomaly::COUNT as u16),
+            1 => 255,
+            _ => 0,
+        },
+        Field::Options => rng.random_range(0..64),
+        Field::ErrorForbidden => rng.random_range(0..2),
+        Field::IcmpType => rng.random_range(0..256),
+        Field::IcmpCode => if rng.random() { 0 } else { rng.random_range(0..256) },
+        Field::IcmpLength => match rng.random_range(0..4_u8) {
+            0 => rng.random_range(8..64),
+            1 => rng.random_range(8..1480),
+            _ => 20,
+        },
+    }
+}
