@@ -5,3 +5,7 @@
 
 pub mod namespace;
 pub mod privilege;
+mod sys;
+#[cfg(test)]
+pub(crate) mod test_cable;
+pub mod traffic;

@@ -168,6 +168,15 @@ impl Host {
         }
     }
 
+    /// Starts a thread that stays in the host's namespace; it ends when `body` returns.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn spawn(&self, name: &'static str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        // A new thread is born into the namespace of the one that starts it.
+        self.run(move || std::thread::Builder::new().name(name.to_owned()).spawn(body).map(drop))
+    }
+
     /// Makes the host forget a neighbour, so that its next packet there starts with ARP.
     ///
     /// # Errors

@@ -1,0 +1,25 @@
+//! The lab's two unsafe calls: a packet socket's address, and a child that dies with its parent.
+
+use nix::libc;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use socket2::{SockAddr, SockAddrStorage};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The address of an interface for `bind` on a packet socket. Protocol 0: it sends, and receives nothing.
+pub(super) fn packet_address(interface_index: u32) -> SockAddr {
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: `sockaddr_ll` is one of the kernel's address types, so it fits into the zeroed storage.
+    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_ifindex = interface_index.cast_signed();
+    // SAFETY: the storage holds an initialised `sockaddr_ll`, and that is its length.
+    unsafe { SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t) }
+}
+
+/// Lets the kernel kill the child when the thread that spawns it ends, however that comes about.
+pub(super) fn die_with_this_thread(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec the closure makes one system call; it takes no lock and allocates nothing.
+    unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) }
+}

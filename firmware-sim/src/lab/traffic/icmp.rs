@@ -1,0 +1,83 @@
+//! ICMP echo through the kernel's ICMP datagram socket, which checks a reply before we see it.
+//!
+//! Read first: `man 7 icmp`, `ping_group_range`. The kernel fills in identifier and checksum.
+
+use super::exchange::{Codec, EchoCounts, EchoPlan, exchange};
+use super::{Running, Stop};
+use crate::lab::namespace::Host;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddrV4, UdpSocket};
+use std::os::fd::OwnedFd;
+
+const ECHO_REQUEST: u8 = 8;
+const HEADER: usize = 8;
+
+struct IcmpEcho;
+
+impl Codec for IcmpEcho {
+    const PAYLOAD_MAX: usize = 1472;
+
+    fn encode(&self, sequence: u16, payload: &[u8], message: &mut Vec<u8>) {
+        message.extend([ECHO_REQUEST, 0, 0, 0, 0, 0]);
+        message.extend(sequence.to_be_bytes());
+        message.extend(payload);
+    }
+
+    fn decode<'a>(&self, message: &'a [u8]) -> Option<(u16, &'a [u8])> {
+        let (header, payload) = message.split_at_checked(HEADER)?;
+        (header[..2] == [0, 0]).then(|| (u16::from_be_bytes([header[6], header[7]]), payload))
+    }
+}
+
+/// Sends echo requests from `host`. Progress: right replies.
+///
+/// # Errors
+/// The host's kernel gives no ICMP socket; the message says what to set.
+pub fn spawn_echo(host: &Host, plan: EchoPlan, stop: Stop) -> io::Result<Running<EchoCounts>> {
+    let target = SocketAddrV4::new(plan.target, 0);
+    let socket = host.run(move || {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4))?;
+        socket.connect(&target.into())?;
+        Ok::<_, io::Error>(UdpSocket::from(OwnedFd::from(socket)))
+    });
+    let socket = socket.map_err(|error| {
+        let host = &host.plan().name;
+        let text = format!("host {host}: no ICMP socket ({error}): set net.ipv4.ping_group_range");
+        io::Error::new(error.kind(), text)
+    })?;
+    Running::start("icmp echo", move |progress| exchange(&socket, &IcmpEcho, &plan, &stop, progress))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::test_cable::Cable;
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    #[test]
+    fn the_first_echo_with_cold_neighbours_is_answered() {
+        let Some(cable) = Cable::plug() else { return };
+        let plan = EchoPlan { payload: 0..=1472, ..EchoPlan::burst(Cable::SECOND, 200) };
+        let counts = spawn_echo(&cable.first, plan, Stop::default()).unwrap().join();
+        assert!(counts.is_clean() && counts.first_answered, "{counts:?}");
+        assert_eq!(counts.rtts.len(), 200);
+        cable.first.forget_neighbor(Cable::SECOND).unwrap();
+        let again = spawn_echo(&cable.first, EchoPlan::burst(Cable::SECOND, 1), Stop::default()).unwrap();
+        assert!(again.join().first_answered);
+    }
+
+    #[test]
+    fn silence_is_counted_as_loss_and_the_stop_ends_it() {
+        let Some(cable) = Cable::plug() else { return };
+        let nobody = Ipv4Addr::new(10, 0, 1, 77);
+        let plan = EchoPlan { timeout: Duration::from_millis(50), ..EchoPlan::steady(nobody, 100) };
+        let stop = Stop::default();
+        let running = spawn_echo(&cable.first, plan, stop.clone()).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let counts = running.join();
+        assert!(counts.sent >= 2 && counts.received == 0 && !counts.first_answered, "{counts:?}");
+    }
+}

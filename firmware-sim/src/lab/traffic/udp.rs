@@ -1,0 +1,135 @@
+//! UDP: echo between real sockets, and a socket that judges which datagrams arrive.
+
+use super::exchange::{Codec, EchoCounts, EchoPlan, exchange};
+use super::{GRAIN, Running, Stop, stopped, timed_out};
+use crate::lab::namespace::Host;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddrV4, UdpSocket};
+
+struct Datagram;
+
+impl Codec for Datagram {
+    const PAYLOAD_MAX: usize = 1470;
+
+    fn encode(&self, sequence: u16, payload: &[u8], message: &mut Vec<u8>) {
+        message.extend(sequence.to_be_bytes());
+        message.extend(payload);
+    }
+
+    fn decode<'a>(&self, message: &'a [u8]) -> Option<(u16, &'a [u8])> {
+        let (number, payload) = message.split_at_checked(2)?;
+        Some((u16::from_be_bytes([number[0], number[1]]), payload))
+    }
+}
+
+/// Sends datagrams from `host` to an echo service on `l4_port` of the plan's target. Progress: right replies.
+///
+/// # Errors
+/// The host's kernel gives no socket.
+pub fn spawn_echo(host: &Host, l4_port: u16, plan: EchoPlan, stop: Stop) -> io::Result<Running<EchoCounts>> {
+    let (local, target) = (host.plan().address, SocketAddrV4::new(plan.target, l4_port));
+    let socket = host.run(move || {
+        let socket = UdpSocket::bind((local, 0))?;
+        socket.connect(target).map(|()| socket)
+    })?;
+    Running::start("udp echo", move |progress| exchange(&socket, &Datagram, &plan, &stop, progress))
+}
+
+/// What a datagram service has seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatagramCounts {
+    /// Datagrams received.
+    pub received: u64,
+    /// Bytes of payload in them.
+    pub bytes: u64,
+    /// Datagrams whose payload had come before.
+    pub duplicates: u64,
+    /// Datagrams that could not be echoed.
+    pub errors: u64,
+    /// How often each payload came, if the service keeps them.
+    pub payloads: BTreeMap<Vec<u8>, u64>,
+}
+
+/// Echoes every datagram that comes to `l4_port` of `host`. Progress: datagrams.
+///
+/// # Errors
+/// The port is taken, or the host's kernel gives no socket.
+pub fn spawn_echo_server(host: &Host, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
+    serve(host, "udp echo server", l4_port, stop, true)
+}
+
+/// Keeps every datagram that comes to `l4_port` of `host`, and answers nothing: the judge of what the
+/// router repaired and injected. Progress: datagrams.
+///
+/// # Errors
+/// The port is taken, or the host's kernel gives no socket.
+pub fn spawn_sink(host: &Host, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
+    serve(host, "udp sink", l4_port, stop, false)
+}
+
+fn serve(
+    host: &Host,
+    name: &str,
+    l4_port: u16,
+    stop: Stop,
+    echo: bool,
+) -> io::Result<Running<DatagramCounts>> {
+    let local = host.plan().address;
+    let socket = host.run(move || UdpSocket::bind((local, l4_port)))?;
+    socket.set_read_timeout(Some(GRAIN))?;
+    Running::start(name, move |progress| {
+        let mut counts = DatagramCounts::default();
+        let mut buffer = vec![0; 2048];
+        loop {
+            match socket.recv_from(&mut buffer) {
+                Ok((length, from)) => {
+                    counts.received += 1;
+                    counts.bytes += length as u64;
+                    progress.add(1);
+                    if echo {
+                        counts.errors += u64::from(socket.send_to(&buffer[..length], from).is_err());
+                    } else {
+                        let seen = counts.payloads.entry(buffer[..length].to_vec()).or_default();
+                        counts.duplicates += u64::from(*seen > 0);
+                        *seen += 1;
+                    }
+                }
+                // Only an empty socket ends it: what has arrived is counted.
+                Err(error) if timed_out(&error) => {
+                    if stopped(&stop) {
+                        return counts;
+                    }
+                }
+                Err(_) => counts.errors += 1,
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::test_cable::Cable;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn datagrams_of_every_size_come_back() {
+        let Some(cable) = Cable::plug() else { return };
+        let stop = Stop::default();
+        let server = spawn_echo_server(&cable.second, 7, stop.clone()).unwrap();
+        let plan = EchoPlan { payload: 0..=1470, ..EchoPlan::burst(Cable::SECOND, 300) };
+        let counts = spawn_echo(&cable.first, 7, plan, Stop::default()).unwrap().join();
+        stop.store(true, Ordering::Relaxed);
+        assert!(counts.is_clean() && counts.first_answered, "{counts:?}");
+        assert_eq!(server.join().received, 300);
+    }
+
+    #[test]
+    fn a_closed_port_is_an_error_and_not_a_reply() {
+        let Some(cable) = Cable::plug() else { return };
+        let plan = EchoPlan::burst(Cable::SECOND, 1);
+        let counts = spawn_echo(&cable.first, 9, plan, Stop::default()).unwrap().join();
+        assert_eq!((counts.sent, counts.received, counts.errors), (1, 0, 1));
+    }
+}
