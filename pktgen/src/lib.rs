@@ -7,5 +7,11 @@
 pub mod build;
 pub mod dice;
 pub mod echo;
+pub mod generate;
+pub mod mutate;
 pub mod oracle;
 pub mod world;
+
+pub use generate::{Expected, Generated, Generator, Mix};
+pub use mutate::Family;
+pub use world::World;

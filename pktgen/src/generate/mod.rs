@@ -1,0 +1,259 @@
+//! Frames by seed and index: healthy traffic, every anomaly of the table, and mutants.
+//!
+//! Read first: RFC 1812 §4.2 and §5 for what each anomaly breaks; each submodule names its own RFCs.
+//! A frame depends on (seed, kind of call, index) alone, so any of a million can be made again by itself.
+
+mod healthy;
+mod icmp;
+mod ipv4;
+mod l4;
+mod link;
+mod options;
+mod scene;
+
+use crate::dice::{Draw, rng_for};
+use crate::mutate::{Family, mutate};
+use crate::world::World;
+use scene::Scene;
+use stack::Anomaly;
+
+/// What the router ought to make of a generated frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expected {
+    /// Forwarded, delivered or consumed on the fast path.
+    Healthy,
+    /// Classified as this, and as nothing else.
+    Anomaly(Anomaly),
+    /// Known only by judging: see [`crate::oracle::judge`].
+    Unknown,
+}
+
+/// A frame and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// The frame, without FCS.
+    pub bytes: Vec<u8>,
+    /// The port that it arrives at.
+    pub port: u8,
+    /// The header that it is about.
+    pub family: Family,
+    /// The recipe it was made by: lower_snake, stable.
+    pub template: &'static str,
+    /// What the router ought to make of it.
+    pub expected: Expected,
+}
+
+/// How [`Generator::frame`] mixes: relative weights, of which at least one is not 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mix {
+    /// Healthy traffic.
+    pub healthy: u32,
+    /// One anomaly of the table, uniformly chosen.
+    pub odd: u32,
+    /// A mutant of a uniformly chosen family.
+    pub mutant: u32,
+}
+
+impl Mix {
+    /// The article's proportion: one frame in a thousand is odd.
+    pub const ONE_IN_A_THOUSAND: Self = Self { healthy: 999, odd: 1, mutant: 0 };
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { healthy: 2, odd: 1, mutant: 1 }
+    }
+}
+
+/// What a recipe makes: the frame and the name of the recipe.
+type Made = (Vec<u8>, &'static str);
+
+/// Streams keep the kinds of call apart: `odd(7)` has nothing to do with `healthy(7)`.
+mod stream {
+    pub(super) const CHOICE: u64 = 0;
+    pub(super) const HEALTHY: u64 = 1;
+    pub(super) const ODD: u64 = 2;
+    pub(super) const MUTANT: u64 = 3;
+    pub(super) const ANOMALY: u64 = 0x100;
+    pub(super) const FAMILY: u64 = 0x200;
+}
+
+/// Makes frames for one world under one seed.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    world: World,
+    seed: u64,
+    mix: Mix,
+}
+
+impl Generator {
+    /// A generator for `world`.
+    ///
+    /// # Panics
+    /// If fewer than two ports have a host behind them (nothing could be in transit), or no TTL is given.
+    pub fn new(world: World, seed: u64) -> Self {
+        let peopled = world.ports.iter().filter(|port| !port.hosts.is_empty()).count();
+        assert!(peopled >= 2 && !world.ttls.is_empty(), "a world needs hosts behind two ports, and a TTL");
+        Self { world, seed, mix: Mix::default() }
+    }
+
+    /// The same generator with another mix for [`Generator::frame`].
+    ///
+    /// # Panics
+    /// If every weight is 0.
+    #[must_use]
+    pub fn with_mix(mut self, mix: Mix) -> Self {
+        assert!(mix.healthy != 0 || mix.odd != 0 || mix.mutant != 0, "a mix needs a weight");
+        self.mix = mix;
+        self
+    }
+
+    /// The world that frames are made for.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Frame `index` of the mix.
+    pub fn frame(&self, index: u64) -> Generated {
+        let Mix { healthy, odd, mutant } = self.mix;
+        let total = healthy as usize + odd as usize + mutant as usize;
+        let draw = rng_for(self.seed, stream::CHOICE, index).below(total);
+        if draw < healthy as usize {
+            self.healthy(index)
+        } else if draw < healthy as usize + odd as usize {
+            self.odd(index)
+        } else {
+            self.mutant(index)
+        }
+    }
+
+    /// Healthy traffic: UDP, TCP and ICMP both ways in IMIX sizes, echo and datagrams to the router.
+    pub fn healthy(&self, index: u64) -> Generated {
+        let mut scene = self.scene(stream::HEALTHY, index);
+        let (bytes, template, family) = healthy::any(&mut scene);
+        Generated { bytes, port: scene.port_number(), family, template, expected: Expected::Healthy }
+    }
+
+    /// A frame of a uniformly chosen anomaly.
+    pub fn odd(&self, index: u64) -> Generated {
+        let first = rng_for(self.seed, stream::ODD, index).below(Anomaly::COUNT);
+        // Some worlds lack some anomalies (a /31 has no directed broadcast): then the next one in the table.
+        (0..Anomaly::COUNT)
+            .filter_map(|step| self.of(Anomaly::ALL[(first + step) % Anomaly::COUNT], index))
+            .next()
+            .expect("a cut-off frame can be made in any world")
+    }
+
+    /// Frame `index` of one anomaly. `None` where the world has no such frame: without any directed
+    /// broadcast address (RFC 3021) nothing can be sent to or from one.
+    pub fn of(&self, anomaly: Anomaly, index: u64) -> Option<Generated> {
+        let mut scene = self.scene(stream::ANOMALY + u64::from(anomaly.code()), index);
+        let (bytes, template) = recipe(anomaly, &mut scene)?;
+        let expected = Expected::Anomaly(anomaly);
+        Some(Generated { bytes, port: scene.port_number(), family: family_of(anomaly), template, expected })
+    }
+
+    /// A mutant of a uniformly chosen family.
+    pub fn mutant(&self, index: u64) -> Generated {
+        let family = *rng_for(self.seed, stream::MUTANT, index).pick(Family::ALL);
+        self.mutant_of(family, index)
+    }
+
+    /// Mutant `index` of one family: a fitting frame with one to three of the family's fields changed.
+    pub fn mutant_of(&self, family: Family, index: u64) -> Generated {
+        let mut scene = self.scene(stream::FAMILY + family as u64, index);
+        let template = healthy::for_family(family, &mut scene);
+        let bytes = mutate(family, &template, &mut scene.rng);
+        let (port, template) = (scene.port_number(), family.name());
+        Generated { bytes, port, family, template, expected: Expected::Unknown }
+    }
+
+    /// One ARP request from every host to its router, so that the router knows its neighbours before
+    /// traffic starts.
+    pub fn greetings(&self) -> Vec<Generated> {
+        let mut frames = Vec::new();
+        for (port, at) in self.world.ports.iter().enumerate() {
+            for host in &at.hosts {
+                frames.push(Generated {
+                    bytes: healthy::arp_request(at, host),
+                    port: port as u8,
+                    family: Family::Arp,
+                    template: "arp_request",
+                    expected: Expected::Healthy,
+                });
+            }
+        }
+        frames
+    }
+
+    fn scene(&self, stream: u64, index: u64) -> Scene<'_> {
+        Scene::new(&self.world, rng_for(self.seed, stream, index))
+    }
+}
+
+/// Makes a frame of this anomaly, whichever header it is about.
+fn recipe(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
+    match family_of(anomaly) {
+        Family::Ethernet | Family::Vlan | Family::LlcSnap => link::make(anomaly, scene),
+        Family::Arp => link::make_arp(anomaly, scene),
+        Family::Ipv4Header => ipv4::make(anomaly, scene),
+        Family::Ipv4Options => options::make(anomaly, scene),
+        Family::Ipv4Fragments => ipv4::make_fragment(anomaly, scene),
+        Family::Icmp => icmp::make(anomaly, scene),
+        Family::Udp | Family::Tcp => l4::make(anomaly, scene),
+    }
+}
+
+/// The header that an anomaly is about.
+pub fn family_of(anomaly: Anomaly) -> Family {
+    use Anomaly as A;
+    match anomaly {
+        A::EthernetTruncated
+        | A::EthernetSourceGroup
+        | A::EthertypeInvalid
+        | A::EthertypeUnknown
+        | A::IpInLinkGroup => Family::Ethernet,
+        A::LlcTruncated | A::LlcUnsupported | A::SnapIpv4 => Family::LlcSnap,
+        A::VlanTruncated | A::VlanNested | A::VlanUnexpected | A::VlanPriorityTag => Family::Vlan,
+        A::ArpTruncated
+        | A::ArpHardwareType
+        | A::ArpProtocolType
+        | A::ArpAddressSize
+        | A::ArpOperation
+        | A::ArpSenderGroup
+        | A::ArpClaimsOurAddress => Family::Arp,
+        A::Ipv4Truncated
+        | A::Ipv4Version
+        | A::Ipv4HeaderLength
+        | A::Ipv4TotalLengthShort
+        | A::Ipv4TotalLengthOverrun
+        | A::Ipv4Checksum
+        | A::Ipv4ReservedFlag
+        | A::Ipv4SourceMartian
+        | A::Ipv4Loopback
+        | A::Ipv4DestinationMartian
+        | A::Ipv4LinkLocal
+        | A::Ipv4SourceOwn
+        | A::Ipv4Land
+        | A::Ipv4SourceBroadcast
+        | A::Ipv4DirectedBroadcast => Family::Ipv4Header,
+        A::Ipv4OptionMalformed | A::Ipv4SourceRoute | A::Ipv4OptionTransit | A::Ipv4OptionUnknown => {
+            Family::Ipv4Options
+        }
+        A::Ipv4FragmentDf | A::Ipv4FragmentTooLarge | A::Ipv4TinyFragment | A::Ipv4FragmentLength => {
+            Family::Ipv4Fragments
+        }
+        A::IcmpTruncated
+        | A::IcmpChecksum
+        | A::IcmpTypeUnknown
+        | A::IcmpTimestampRequest
+        | A::IcmpDeprecated
+        | A::IcmpRedirect
+        | A::IcmpSourceQuench
+        | A::IcmpRequestGroup
+        | A::IcmpErrorQuote
+        | A::EchoRequest => Family::Icmp,
+        A::UdpLength | A::UdpChecksum => Family::Udp,
+        A::L4PortZero | A::TcpHeaderLength | A::TcpChecksum | A::TcpFlags => Family::Tcp,
+    }
+}
