@@ -53,7 +53,9 @@ pub(super) fn for_family(family: Family, scene: &mut Scene<'_>) -> Vec<u8> {
             let kinds = [0, 3, 8, 8, 11, 12, 13];
             let kind = *scene.rng.pick(&kinds);
             let body = match kind {
-                icmp_type::UNREACHABLE | icmp_type::TIME_EXCEEDED | icmp_type::PARAMETER_PROBLEM => scene.quoted(len),
+                icmp_type::UNREACHABLE | icmp_type::TIME_EXCEEDED | icmp_type::PARAMETER_PROBLEM => {
+                    scene.quoted(len)
+                }
                 icmp_type::TIMESTAMP => vec![0; 12],
                 _ => build::pattern(len),
             };

@@ -111,7 +111,8 @@ fn addresses(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
             "land"
         }
         Anomaly::Ipv4SourceBroadcast => {
-            let broadcasts: Vec<Ipv4Addr> = scene.world.ports.iter().filter_map(|port| port.broadcast()).collect();
+            let broadcasts: Vec<Ipv4Addr> =
+                scene.world.ports.iter().filter_map(|port| port.broadcast()).collect();
             if broadcasts.is_empty() {
                 return None;
             }

@@ -70,9 +70,8 @@ fn spoil_checksum(scene: &mut Scene<'_>, header: &Ipv4, segment: &mut [u8]) {
         }
     };
     segment[at..at + 2].copy_from_slice(&wrong.to_be_bytes());
-    let right = |segment: &[u8]| {
-        segment_checksum(header.source, header.destination, header.protocol, segment) == 0
-    };
+    let right =
+        |segment: &[u8]| segment_checksum(header.source, header.destination, header.protocol, segment) == 0;
     if right(segment) {
         segment[at + 1] ^= if segment[at + 1] == 1 { 2 } else { 1 };
     }
@@ -106,7 +105,9 @@ fn odd_flags(scene: &mut Scene<'_>) -> (u8, &'static str) {
     let extra = scene.rng.byte() & (flags::ECE | flags::CWR);
     match scene.rng.below(4) {
         0 => (0, "tcp_null"),
-        1 => (flags::SYN | flags::FIN | extra | (scene.rng.byte() & (flags::ACK | flags::PSH)), "tcp_syn_fin"),
+        1 => {
+            (flags::SYN | flags::FIN | extra | (scene.rng.byte() & (flags::ACK | flags::PSH)), "tcp_syn_fin")
+        }
         2 => (flags::SYN | flags::RST | extra | (scene.rng.byte() & flags::ACK), "tcp_syn_rst"),
         _ => (flags::FIN | flags::URG | flags::PSH | extra, "tcp_xmas"),
     }

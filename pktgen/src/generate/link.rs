@@ -35,7 +35,8 @@ pub(super) fn make(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
         }
         Anomaly::EthernetSourceGroup => {
             let mut frame = healthy_frame(scene);
-            let group = if scene.rng.one_in(2) { BROADCAST } else { [scene.host.mac[0] | 1, 0, 0x5e, 1, 2, 3] };
+            let group =
+                if scene.rng.one_in(2) { BROADCAST } else { [scene.host.mac[0] | 1, 0, 0x5e, 1, 2, 3] };
             frame[6..12].copy_from_slice(&group);
             (frame, "source_group")
         }
@@ -209,7 +210,8 @@ fn llc_unsupported(scene: &mut Scene<'_>) -> Made {
     match scene.rng.below(3) {
         0 => {
             // Spanning tree, NetBIOS, IPX over LLC, and raw 802.3 IPX, which has no LLC header at all.
-            let header = *scene.rng.pick(&[[0x42, 0x42, 3], [0xf0, 0xf0, 3], [0xe0, 0xe0, 3], [0xff, 0xff, 0]]);
+            let header =
+                *scene.rng.pick(&[[0x42, 0x42, 3], [0xf0, 0xf0, 3], [0xe0, 0xe0, 3], [0xff, 0xff, 0]]);
             (build::llc(to, from, header, &body), "llc_other")
         }
         1 => {

@@ -10,6 +10,8 @@ mod l4;
 mod link;
 mod options;
 mod scene;
+#[cfg(test)]
+mod tests;
 
 use crate::dice::{Draw, rng_for};
 use crate::mutate::{Family, mutate};

@@ -24,7 +24,8 @@ pub(super) struct Scene<'w> {
 
 impl<'w> Scene<'w> {
     pub(super) fn new(world: &'w World, mut rng: Pcg64Mcg) -> Self {
-        let peopled: Vec<usize> = (0..world.ports.len()).filter(|&i| !world.ports[i].hosts.is_empty()).collect();
+        let peopled: Vec<usize> =
+            (0..world.ports.len()).filter(|&i| !world.ports[i].hosts.is_empty()).collect();
         let first = rng.below(peopled.len());
         let second = (first + 1 + rng.below(peopled.len() - 1)) % peopled.len();
         let (port, peer_port) = (peopled[first], peopled[second]);
@@ -93,9 +94,18 @@ impl<'w> Scene<'w> {
         match header.protocol {
             protocol::UDP => build::udp(header.source, header.destination, from, to, &data),
             protocol::TCP => {
-                let flags = *self.rng.pick(&[flags::SYN, flags::ACK, flags::ACK | flags::PSH, flags::FIN | flags::ACK]);
+                let flags = *self.rng.pick(&[
+                    flags::SYN,
+                    flags::ACK,
+                    flags::ACK | flags::PSH,
+                    flags::FIN | flags::ACK,
+                ]);
                 let sequence = self.rng.word().into();
-                Tcp { flags, sequence, ..Tcp::new(from, to) }.segment(header.source, header.destination, &data)
+                Tcp { flags, sequence, ..Tcp::new(from, to) }.segment(
+                    header.source,
+                    header.destination,
+                    &data,
+                )
             }
             _ => build::icmp(icmp_type::ECHO_REPLY, 0, [0, 1, self.rng.byte(), 2], &data),
         }

@@ -37,18 +37,24 @@ const TYPES: &[u64] = &[0, 2, 3, 46, 1500, 1501, 1535, 1536, 0x0800, 0x0806, 0x8
 const LENGTHS: &[u64] = &[0, 1, 7, 8, 19, 20, 21, 28, 60, 0x7fff, 0x8000, 0xffff];
 /// Addresses that RFC 1812 §5.3.7 and RFC 3927 name, and the laboratory's own (as host, network, broadcast).
 const ADDRESSES: &[u64] = &[
-    0, 1, 0x7f00_0001, 0xa9fe_0001, 0xe000_0001, 0xe000_0009, 0xf000_0001, 0xffff_ffff, 0x0a00_0100, 0x0a00_0101,
-    0x0a00_01ff, 0x0a00_0201, 0x0a00_02ff,
+    0,
+    1,
+    0x7f00_0001,
+    0xa9fe_0001,
+    0xe000_0001,
+    0xe000_0009,
+    0xf000_0001,
+    0xffff_ffff,
+    0x0a00_0100,
+    0x0a00_0101,
+    0x0a00_01ff,
+    0x0a00_0201,
+    0x0a00_02ff,
 ];
 const GROUPS: &[u64] = &[0, 0xffff_ffff_ffff, 0x0100_5e00_0001, 0x0180_c200_0000];
 
-static ETHERNET: [Field; 5] = [
-    whole(0, 6, GROUPS),
-    bits(0, 1, 1, &[]),
-    whole(6, 6, GROUPS),
-    bits(6, 1, 1, &[]),
-    whole(12, 2, TYPES),
-];
+static ETHERNET: [Field; 5] =
+    [whole(0, 6, GROUPS), bits(0, 1, 1, &[]), whole(6, 6, GROUPS), bits(6, 1, 1, &[]), whole(12, 2, TYPES)];
 
 static VLAN: [Field; 5] = [
     whole(0, 2, &[0x8100, 0x88a8, 0x9100]),
@@ -122,8 +128,7 @@ static ICMP: [Field; 7] = [
     bits(8, 1, 0x0f, &[0, 5, 15]),
 ];
 
-static UDP: [Field; 4] =
-    [whole(0, 2, &[0, 53]), whole(2, 2, &[0, 53]), whole(4, 2, LENGTHS), checksum(6)];
+static UDP: [Field; 4] = [whole(0, 2, &[0, 53]), whole(2, 2, &[0, 53]), whole(4, 2, LENGTHS), checksum(6)];
 
 static TCP: [Field; 9] = [
     whole(0, 2, &[0, 80]),

@@ -85,10 +85,16 @@ pub fn mutate<R: Rng + ?Sized>(family: Family, frame: &[u8], rng: &mut R) -> Vec
                 // Cut inside the family's own header, or a little behind it.
                 let end = layout.start(family).saturating_add(rng.below(24));
                 bytes.truncate(end);
+                if rng.one_in(2) {
+                    fit(&mut bytes, &layout);
+                }
             }
             1 => {
                 let more = rng.between(1, 48);
                 bytes.extend(rng.bytes(more));
+                if rng.one_in(2) {
+                    fit(&mut bytes, &layout);
+                }
             }
             _ => {
                 let field = rng.pick(fields::of(family));
@@ -138,6 +144,15 @@ fn change<R: Rng + ?Sized>(bytes: &mut [u8], start: usize, field: &Field, rng: &
     };
     let merged = (old & !field.mask) | ((new << shift) & field.mask);
     at.copy_from_slice(&merged.to_be_bytes()[8 - field.len..]);
+}
+
+/// Makes the total length agree with what a cut or an addition left, so that the change counts as payload.
+fn fit(bytes: &mut [u8], layout: &Layout) {
+    if let Some(packet) = bytes.get_mut(layout.network..).filter(|packet| packet.len() >= 20) {
+        let total = packet.len().min(0xffff) as u16;
+        packet[2..4].copy_from_slice(&total.to_be_bytes());
+        seal(bytes, layout);
+    }
 }
 
 /// Computes the checksums anew that cover the frame's headers, as far as the frame holds them.

@@ -1,8 +1,15 @@
 //! The judge's side: what is right for a frame, worked out slowly and without any of the router's code.
 //!
-//! Read first: RFC 1812 §4.2, §4.3 and §5; RFC 792; RFC 7126. `triage` is the decision table that the
-//! embedded model is trained and examined on.
+//! Read first: RFC 1812 §4.2, §4.3 and §5; RFC 792; RFC 7126. [`triage`] is the decision table that the
+//! embedded model is trained and examined on; [`judge`] names what a frame is; [`repair`] and its
+//! neighbours say, byte for byte, what may leave.
 
+mod judge;
+mod judge_ipv4;
+mod judge_local;
+mod repair;
 mod triage;
 
+pub use judge::{Judgement, judge};
+pub use repair::{forward, repair, timestamp_reply_matches};
 pub use triage::triage;

@@ -1,0 +1,126 @@
+//! What a packet to the router itself is: fragment, ICMP, UDP, TCP.
+//!
+//! Read first: RFC 791 §3.2, RFC 792, RFC 1122 §4.1.3.4, RFC 1812 §4.3, RFC 6918, RFC 9293 §3.1 and §3.10.7.
+
+use super::judge::{Check, reject_if, word};
+use super::judge_ipv4::Packet;
+use crate::build::{adds_up, flags, segment_checksum};
+use stack::Anomaly;
+
+/// Judges a packet to the router; `to_group` if several hosts are meant, in IP or on the link.
+pub(super) fn packet(packet: &Packet<'_>, to_group: bool) -> Check<()> {
+    if packet.is_fragment() {
+        // A fragment is no message yet: lengths and checksums of what it is a piece of are the business of
+        // whoever reassembles it (RFC 791 §3.2; RFC 1122 §3.3.2).
+        return fragment(packet);
+    }
+    match packet.protocol {
+        1 => icmp(packet.payload, to_group),
+        6 => tcp(packet),
+        17 => udp(packet),
+        _ => Ok(()),
+    }
+}
+
+/// RFC 791 §3.1: total length counts the header, and has 16 bits, of the reassembled datagram too.
+fn fragment(packet: &Packet<'_>) -> Check<()> {
+    let len = packet.payload.len();
+    reject_if(packet.header_len + packet.offset + len > 65_535, Anomaly::Ipv4FragmentTooLarge)?;
+    reject_if(len == 0 || (packet.more_fragments && len % 8 != 0), Anomaly::Ipv4FragmentLength)
+}
+
+fn icmp(message: &[u8], to_group: bool) -> Check<()> {
+    reject_if(message.len() < 8, Anomaly::IcmpTruncated)?;
+    reject_if(!adds_up(message), Anomaly::IcmpChecksum)?;
+    match message[0] {
+        8 | 13 if to_group => Err(Anomaly::IcmpRequestGroup),
+        8 => Err(Anomaly::EchoRequest),
+        13 => Err(Anomaly::IcmpTimestampRequest),
+        4 => Err(Anomaly::IcmpSourceQuench),
+        5 => Err(Anomaly::IcmpRedirect),
+        // RFC 6918 §2: alternate host address, information, address mask, traceroute to SKIP.
+        6 | 15..=18 | 30..=39 => Err(Anomaly::IcmpDeprecated),
+        // An error quotes an IPv4 header and 64 bits more (RFC 792).
+        3 | 11 | 12 => {
+            let quote = &message[8..];
+            reject_if(quote.len() < 28 || quote[0] >> 4 != 4, Anomaly::IcmpErrorQuote)
+        }
+        // Replies to what somebody here may have asked, and router discovery (RFC 1256).
+        0 | 9 | 10 | 14 => Ok(()),
+        _ => Err(Anomaly::IcmpTypeUnknown),
+    }
+}
+
+fn udp(packet: &Packet<'_>) -> Check<()> {
+    let payload = packet.payload;
+    reject_if(payload.len() < 8, Anomaly::UdpLength)?;
+    let claim = usize::from(word(payload, 4));
+    reject_if(claim < 8 || claim > payload.len(), Anomaly::UdpLength)?;
+    let datagram = &payload[..claim];
+    let wrong =
+        word(datagram, 6) != 0 && segment_checksum(packet.source, packet.destination, 17, datagram) != 0;
+    reject_if(wrong, Anomaly::UdpChecksum)?;
+    reject_if(word(datagram, 2) == 0, Anomaly::L4PortZero)
+}
+
+fn tcp(packet: &Packet<'_>) -> Check<()> {
+    let segment = packet.payload;
+    reject_if(segment.len() < 20, Anomaly::TcpHeaderLength)?;
+    let header_len = usize::from(segment[12] >> 4) * 4;
+    reject_if(header_len < 20 || header_len > segment.len(), Anomaly::TcpHeaderLength)?;
+    let wrong = segment_checksum(packet.source, packet.destination, 6, segment) != 0;
+    reject_if(wrong, Anomaly::TcpChecksum)?;
+    reject_if(word(segment, 2) == 0, Anomaly::L4PortZero)?;
+    // ECN-Echo and Congestion Window Reduced (RFC 3168) make no difference.
+    let set = segment[13] & 0x3f;
+    let all = |wanted: u8| set & wanted == wanted;
+    let xmas = all(flags::FIN | flags::URG | flags::PSH) && !all(flags::ACK);
+    let odd = set == 0 || all(flags::SYN | flags::FIN) || all(flags::SYN | flags::RST) || xmas;
+    reject_if(odd, Anomaly::TcpFlags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::{icmp as build_icmp, udp as build_udp};
+    use std::net::Ipv4Addr;
+
+    fn to_router(protocol: u8, payload: &[u8]) -> Packet<'_> {
+        Packet {
+            source: Ipv4Addr::new(10, 0, 1, 2),
+            destination: Ipv4Addr::new(10, 0, 1, 1),
+            protocol,
+            header_len: 20,
+            more_fragments: false,
+            offset: 0,
+            payload,
+        }
+    }
+
+    #[test]
+    fn a_first_fragment_is_not_a_message() {
+        let half = build_icmp(8, 0, [0; 4], &[7; 64])[..64].to_vec();
+        assert_eq!(packet(&to_router(1, &half), false), Err(Anomaly::IcmpChecksum));
+        let first = Packet { more_fragments: true, ..to_router(1, &half) };
+        assert_eq!(packet(&first, false), Ok(()));
+    }
+
+    #[test]
+    fn the_largest_datagram_counts_its_header() {
+        let payload = [0; 8];
+        let ending_at = |end: usize| Packet { offset: end - 8, ..to_router(17, &payload) };
+        assert_eq!(packet(&ending_at(65_512), false), Ok(()));
+        assert_eq!(packet(&ending_at(65_520), false), Err(Anomaly::Ipv4FragmentTooLarge));
+    }
+
+    #[test]
+    fn udp_without_a_checksum_is_legal() {
+        let from = to_router(17, &[]);
+        let mut datagram = build_udp(from.source, from.destination, 5, 6, b"x");
+        assert_eq!(packet(&to_router(17, &datagram), false), Ok(()));
+        datagram[6] ^= 1;
+        assert_eq!(packet(&to_router(17, &datagram), false), Err(Anomaly::UdpChecksum));
+        datagram[6..8].fill(0);
+        assert_eq!(packet(&to_router(17, &datagram), false), Ok(()));
+    }
+}
