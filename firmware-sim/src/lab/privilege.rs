@@ -85,3 +85,112 @@ pub fn skip(reason: &str) {
     // A closed stderr leaves nobody to tell.
     let _ = writeln!(io::stderr(), "SKIP: {reason}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::sys;
+    use crate::lab::test_cable::Cable;
+    use crate::lab::traffic::{Stop, ping};
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    const HOLD: &str = "SOFTROUTER_TEST_HOLD";
+
+    fn this_test_binary() -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--test-threads=1", "--nocapture", "--exact"]).stdin(Stdio::null());
+        command
+    }
+
+    #[test]
+    fn the_lab_works_in_a_user_namespace() {
+        if let Err(reason) = probe_tap() {
+            return skip(&reason.to_string());
+        }
+        let mut command = this_test_binary();
+        let module = module_path!().split_once("lab::").unwrap().0.split_once("::").unwrap().1;
+        for test in [
+            "namespace::tests::a_host_has_its_own_interfaces_and_no_ipv6",
+            "traffic::ping::tests::the_hosts_ping_judges_a_live_neighbour",
+            "traffic::icmp::tests::the_first_echo_with_cold_neighbours_is_answered",
+            "traffic::raw::tests::frames_of_every_length_leave_byte_for_byte",
+            "traffic::tcp::tests::every_byte_comes_back",
+        ] {
+            command.arg(format!("{module}lab::{test}"));
+        }
+        command.env("SOFTROUTER_NO_SKIP", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = match sys::enter_user_namespace_first(&mut command).spawn() {
+            Ok(child) => child.wait_with_output().unwrap(),
+            Err(reason) => return skip(&format!("no user namespace for the test's child ({reason})")),
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("5 passed"), "{text}");
+    }
+
+    /// Not a test by itself: the victim of the next one.
+    #[test]
+    fn hold_a_cable_and_a_ping() {
+        if std::env::var_os(HOLD).is_none() {
+            return;
+        }
+        let Some(cable) = Cable::plug() else { return };
+        let plan = ping::PingPlan {
+            target: Cable::SECOND,
+            count: 100_000,
+            interval: Duration::from_millis(50),
+            size: 56,
+            timeout: Duration::from_secs(1),
+        };
+        let running = ping::spawn_ping(&cable.first, &plan, Stop::default()).unwrap();
+        while running.progress().get() < 2 {
+            thread::sleep(Duration::from_millis(10));
+        }
+        println!("\nholding");
+        thread::sleep(Duration::from_secs(60));
+    }
+
+    #[test]
+    fn nothing_is_left_behind_by_sigkill() {
+        if let Err(reason) = probe_tap() {
+            return skip(&reason.to_string());
+        }
+        let mut command = this_test_binary();
+        let name = thread::current().name().unwrap().replace(
+            "nothing_is_left_behind_by_sigkill",
+            "hold_a_cable_and_a_ping",
+        );
+        let mut victim = command.arg(name).env(HOLD, "1").stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line == "holding"), "the victim did not start");
+        let children = children_of(victim.id());
+        if children.is_empty() {
+            skip("no iputils ping, so there is no child that could be left behind");
+        }
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let start = Instant::now();
+        while children.iter().any(|pid| is_alive(*pid)) {
+            assert!(start.elapsed() < Duration::from_secs(5), "{children:?} outlived the lab");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn status(pid: u32) -> String {
+        fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
+    }
+
+    fn is_alive(pid: u32) -> bool {
+        let status = status(pid);
+        // A zombie is dead: whoever adopted it has only not asked yet.
+        !status.is_empty() && !status.contains("State:\tZ") && status.contains("Name:\tping")
+    }
+
+    fn children_of(parent: u32) -> Vec<u32> {
+        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| status(*pid).contains(&format!("PPid:\t{parent}\n"))).collect()
+    }
+}

@@ -23,3 +23,12 @@ pub(super) fn die_with_this_thread(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and exec the closure makes one system call; it takes no lock and allocates nothing.
     unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) }
 }
+
+/// Lets the child enter a user namespace of its own before it starts.
+#[cfg(test)]
+pub(super) fn enter_user_namespace_first(command: &mut Command) -> &mut Command {
+    let enter = || super::privilege::enter_user_namespace().map(drop).map_err(std::io::Error::other);
+    // SAFETY: between fork and exec the closure makes system calls and formats a few short strings; glibc keeps
+    // its allocator usable in a forked child, and no other lock of the parent's is taken.
+    unsafe { command.pre_exec(enter) }
+}

@@ -13,6 +13,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long a child may take longer than its plan.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What to ping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PingPlan {
@@ -79,16 +82,17 @@ pub fn spawn_ping(host: &Host, plan: &PingPlan, stop: Stop) -> io::Result<Runnin
         return spawn_on_socket(host, plan, stop);
     };
     let mut command = Command::new("ping");
-    let deadline = plan.interval.mul_f64(plan.count as f64) + plan.timeout + Duration::from_secs(1);
+    // Not ping's own deadline (-w): with it, ping sends on until it has that many replies.
+    let deadline = Instant::now() + plan.interval.mul_f64(plan.count as f64) + plan.timeout + PATIENCE;
     command.env("LC_ALL", "C").arg("-n");
     command.args(["-c", &plan.count.to_string(), "-s", &plan.size.to_string()]);
     command.args(["-i", &format!("{:.3}", plan.interval.as_secs_f64())]);
     command.args(["-W", &format!("{:.3}", plan.timeout.as_secs_f64())]);
-    command.args(["-w", &deadline.as_secs().max(1).to_string(), &plan.target.to_string()]);
+    command.arg(plan.target.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = host.run(move || sys::die_with_this_thread(&mut command).spawn())?;
     let report = PingReport { judge: Judge::Iputils(version), ..PingReport::default() };
-    Running::start("ping", move |progress| listen(KilledOnDrop(child), report, &stop, progress))
+    Running::start("ping", move |progress| listen(KilledOnDrop(child), report, deadline, &stop, progress))
 }
 
 /// `None` without `ping`, or with one whose output is another's (busybox).
@@ -138,8 +142,14 @@ impl Drop for KilledOnDrop {
     }
 }
 
-/// Reads the child's lines; a stop asks it for its summary (SIGINT) and, a second later, ends it.
-fn listen(mut child: KilledOnDrop, mut report: PingReport, stop: &Stop, progress: &Progress) -> PingReport {
+/// Reads the child's lines; a stop, or the deadline, asks it for its summary (SIGINT) and later ends it.
+fn listen(
+    mut child: KilledOnDrop,
+    mut report: PingReport,
+    deadline: Instant,
+    stop: &Stop,
+    progress: &Progress,
+) -> PingReport {
     let (stdout, stderr) = (child.0.stdout.take(), child.0.stderr.take());
     thread::scope(|scope| {
         let report = &mut report;
@@ -156,11 +166,11 @@ fn listen(mut child: KilledOnDrop, mut report: PingReport, stop: &Stop, progress
         let mut asked: Option<Instant> = None;
         while !reader.is_finished() {
             match asked {
-                None if stopped(stop) => {
+                None if stopped(stop) || Instant::now() > deadline => {
                     let _ = kill(Pid::from_raw(child.0.id().cast_signed()), Signal::SIGINT);
                     asked = Some(Instant::now());
                 }
-                Some(when) if when.elapsed() > Duration::from_secs(1) => {
+                Some(when) if when.elapsed() > PATIENCE => {
                     let _ = child.0.kill();
                 }
                 _ => {}
@@ -197,6 +207,7 @@ fn read_line(line: &str, report: &mut PingReport) {
         // On a line of its own, after the reply that it belongs to, which was no good one.
         report.damaged += 1;
         report.received = report.received.saturating_sub(1);
+        report.rtts.pop();
         report.remarks.push(line.to_owned());
     } else if line.starts_with("From ") {
         report.errors += 1;
@@ -214,7 +225,12 @@ fn read_line(line: &str, report: &mut PingReport) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::namespace::HostPlan;
+    use crate::lab::privilege::{probe_tap, skip};
     use crate::lab::test_cable::Cable;
+    use crate::port::tap::Tap;
+    use crate::port::{Port, Sent};
+    use smoltcp::wire::checksum;
     use std::sync::atomic::Ordering;
 
     fn plan(count: u64) -> PingPlan {
@@ -248,7 +264,7 @@ mod tests {
         }
         assert_eq!((report.sent, report.received, report.duplicates), (5, 1, 1));
         assert_eq!((report.damaged, report.errors, report.remarks.len()), (2, 1, 4));
-        assert_eq!(report.rtts[0], Duration::from_micros(49));
+        assert_eq!(report.rtts, [Duration::from_micros(49)]);
     }
 
     #[test]
@@ -272,6 +288,69 @@ mod tests {
         stop.store(true, Ordering::Relaxed);
         let report = running.join();
         assert!(report.sent > 1 && report.received == report.sent, "{report:?}");
+    }
+
+    /// Answers ARP and echo as 10.0.1.3, but replies 2, 3 and 5 are damaged and 4 comes twice.
+    fn answer_badly(tap: &mut Tap, frame: &mut [u8]) {
+        let mac: [u8; 6] = frame[6..12].try_into().unwrap();
+        frame[..6].copy_from_slice(&mac);
+        frame[6..12].copy_from_slice(&[2, 0, 0, 0, 1, 3]);
+        let copies = match (frame[12], frame[13]) {
+            (8, 6) => {
+                let asked: [u8; 10] = frame[22..32].try_into().unwrap();
+                frame[21] = 2;
+                frame[22..28].copy_from_slice(&[2, 0, 0, 0, 1, 3]);
+                frame[28..32].copy_from_slice(&Cable::SECOND.octets());
+                frame[32..42].copy_from_slice(&asked);
+                1
+            }
+            (8, 0) => {
+                frame[26..30].copy_from_slice(&Cable::SECOND.octets());
+                frame[30..34].copy_from_slice(&Cable::FIRST.octets());
+                frame[34] = 0;
+                let sequence = frame[41];
+                match sequence {
+                    2 => frame[70] ^= 1,
+                    5 => frame[17] -= 8,
+                    _ => {}
+                }
+                let end = 14 + usize::from(frame[17]);
+                for (at, range) in [(24, 14..34), (36, 34..end)] {
+                    frame[at..at + 2].fill(0);
+                    let sum = checksum::data(&frame[range]);
+                    frame[at..at + 2].copy_from_slice(&(!sum).to_be_bytes());
+                }
+                frame[37] ^= u8::from(sequence == 3);
+                1 + usize::from(sequence == 4)
+            }
+            _ => 0,
+        };
+        for _ in 0..copies {
+            assert_eq!(tap.send(frame).unwrap(), Sent::Done);
+        }
+    }
+
+    #[test]
+    fn damaged_and_doubled_replies_are_told_from_good_ones() {
+        if let Err(reason) = probe_tap() {
+            return skip(&reason.to_string());
+        }
+        let (host, mut tap) = Host::start(HostPlan { gateway: None, ..HostPlan::client() }).unwrap();
+        let plan = PingPlan { timeout: Duration::from_millis(500), ..plan(6) };
+        let running = spawn_ping(&host, &plan, Stop::default()).unwrap();
+        let mut buffer = [0; 2048];
+        while !running.is_finished() {
+            while let Some(length) = tap.receive(&mut buffer).unwrap() {
+                answer_badly(&mut tap, &mut buffer[..length]);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let report = running.join();
+        if report.judge == Judge::KernelSocket {
+            return skip("no iputils ping on PATH");
+        }
+        assert_eq!((report.sent, report.received, report.duplicates), (6, 3, 1), "{report:?}");
+        assert_eq!((report.damaged, report.rtts.len()), (2, 3), "{report:?}");
     }
 
     #[test]
