@@ -134,6 +134,8 @@ pub struct Config {
     pub posture: Posture,
     /// Limits.
     pub limits: Limits,
+    /// Tells the routers of one program apart: an answer approved by one is refused by another.
+    pub id: u32,
     /// Keys the nonces. Random in a real run, fixed in a simulated one.
     pub secret: u64,
     /// Milliseconds since midnight UTC at `Instant::ZERO`, if the host knows (RFC 792 timestamps).
@@ -152,6 +154,7 @@ impl Config {
             modes,
             posture: Posture::default(),
             limits: Limits::default(),
+            id: 0,
             secret,
             midnight_offset_ms: None,
         }
@@ -191,6 +194,8 @@ pub enum ConfigError {
     PortAddress(PortId),
     /// A route's port does not exist.
     RoutePort(PortId),
+    /// The local host got no storage for a socket.
+    HostStorage,
     /// More addresses than the local host can hold.
     TooManyAddresses,
     /// The route table's storage is full.
@@ -207,12 +212,17 @@ pub enum ConfigError {
 impl core::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::EnforceMustPass(a) => write!(f, "{a} is legal traffic and must pass: use mode off or observe"),
+            Self::EnforceMustPass(a) => {
+                write!(f, "{a} is legal traffic and must pass: use mode off or observe")
+            }
             Self::NoPorts => f.write_str("a router needs at least one port"),
             Self::PortMac(p) => write!(f, "port {p}: the MAC address must be a unicast address"),
             Self::PortMtu(p) => write!(f, "port {p}: the MTU must be 68 to {}", crate::frame::MAX_MTU),
-            Self::PortAddress(p) => write!(f, "port {p}: each address must be one host's, and belong to one port only"),
+            Self::PortAddress(p) => {
+                write!(f, "port {p}: each address must be one host's, and belong to one port only")
+            }
             Self::RoutePort(p) => write!(f, "a route names port {p}, which does not exist"),
+            Self::HostStorage => f.write_str("the local host needs storage for one socket"),
             Self::TooManyAddresses => f.write_str("too many addresses for the local host"),
             Self::RouteTableFull => f.write_str("the route table's storage is full"),
             Self::DivertCapacity { needed, available } => write!(

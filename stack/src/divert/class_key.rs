@@ -3,9 +3,13 @@
 //! A class prompt holds exactly this, so its answer may serve every frame with the same key.
 
 use super::Direction;
-use crate::classify::Anomaly;
-use crate::config::Posture;
-use crate::PortId;
+use crate::classify::ethernet::{self, LinkDestination, SNAP, TAG, word};
+use crate::classify::{Anomaly, Locals, ipv4};
+use crate::config::{PortConfig, PortId, Posture};
+use crate::forward::icmp_error;
+use crate::frame::ETHERNET_HEADER;
+use crate::wire::{MIN_HEADER, options};
+use smoltcp::wire::Ipv4Address;
 
 /// At most this many fields are consulted for any reason.
 pub const MAX_FIELDS: usize = 4;
@@ -76,8 +80,26 @@ pub struct ClassKey {
 }
 
 impl ClassKey {
+    /// The key of a frame that was diverted for `reason`, with the fields' values read from it.
+    pub(crate) fn of(
+        reason: Anomaly,
+        port: PortId,
+        frame: &[u8],
+        posture: Posture,
+        config: &PortConfig,
+        locals: &Locals,
+    ) -> Self {
+        let reader = Reader { frame, port, config, locals };
+        let fields = Self::consulted(reason)
+            .iter()
+            .map(|&field| FieldValue { field, value: reader.read(field) })
+            .collect();
+        Self { reason, port, direction: reader.direction(), posture, fields }
+    }
+
     /// The fields that a decision about `reason` consults. A fixed reason consults none.
     pub const fn consulted(reason: Anomaly) -> &'static [Field] {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "whatever consults a field is named")]
         match reason {
             Anomaly::EthertypeUnknown => &[Field::EtherType, Field::LinkDestination],
             Anomaly::SnapIpv4 => &[Field::LinkDestination, Field::Inner],
@@ -95,5 +117,97 @@ impl ClassKey {
     /// The value of `field`, where the reason consults it.
     pub fn field(&self, field: Field) -> Option<u16> {
         self.fields.iter().find(|f| f.field == field).map(|f| f.value)
+    }
+}
+
+/// Where the IPv4 packet starts that this frame carries: plainly, in one tag, or in an LLC/SNAP envelope.
+pub(crate) fn network_offset(frame: &[u8]) -> Option<usize> {
+    let at = ETHERNET_HEADER;
+    match word(frame, at - 2) {
+        0x0800 => Some(at),
+        0x8100 | 0x88a8 if word(frame, at + 2) == 0x0800 => Some(at + TAG),
+        0..=1500 if frame.get(at..at + 3) == Some(&[0xaa, 0xaa, 3]) && word(frame, at + 6) == 0x0800 => {
+            Some(at + SNAP)
+        }
+        _ => None,
+    }
+}
+
+/// Reads fields of one frame. Anything that is not there reads as 0.
+struct Reader<'a> {
+    frame: &'a [u8],
+    port: PortId,
+    config: &'a PortConfig,
+    locals: &'a Locals,
+}
+
+impl Reader<'_> {
+    fn packet(&self) -> &[u8] {
+        network_offset(self.frame).and_then(|at| self.frame.get(at..)).unwrap_or(&[])
+    }
+
+    fn direction(&self) -> Direction {
+        let Some(&[a, b, c, d]) = self.packet().get(16..MIN_HEADER) else { return Direction::ToSelf };
+        let to = Ipv4Address::new(a, b, c, d);
+        if self.locals.is_own(to) || to.is_multicast() || to.is_broadcast() {
+            Direction::ToSelf
+        } else {
+            Direction::Transit
+        }
+    }
+
+    fn read(&self, field: Field) -> u16 {
+        match field {
+            Field::EtherType => match word(self.frame, ETHERNET_HEADER - 2) {
+                0x8100 | 0x88a8 => word(self.frame, ETHERNET_HEADER + 2),
+                ethertype => ethertype,
+            },
+            Field::LinkDestination => match ethernet::destination(self.frame, self.config.mac) {
+                LinkDestination::Us | LinkDestination::Other => 0,
+                LinkDestination::Broadcast => 1,
+                LinkDestination::Multicast => 2,
+            },
+            Field::Priority => word(self.frame, ETHERNET_HEADER) >> 13,
+            Field::Inner => self.inner(),
+            Field::Options => {
+                let packet = self.packet();
+                let end = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+                u16::from(packet.get(MIN_HEADER..end).map_or(0, |bytes| options::survey(bytes).unwrap_or(0)))
+            }
+            Field::ErrorForbidden => {
+                u16::from(icmp_error::is_forbidden(self.frame, self.config, self.locals))
+            }
+            Field::IcmpType => self.icmp(0),
+            Field::IcmpCode => self.icmp(1),
+            Field::IcmpLength => {
+                let packet = self.packet();
+                let header = packet.first().map_or(0, |first| u16::from(first & 0x0f) * 4);
+                word(packet, 2).saturating_sub(header)
+            }
+        }
+    }
+
+    /// The class of what the tag or envelope holds, as [`Field::Inner`] encodes it.
+    fn inner(&self) -> u16 {
+        let packet = self.packet();
+        if packet.is_empty() {
+            return 255;
+        }
+        // An envelope's 802.3 length says where the packet ends; what follows is padding.
+        let packet = match word(self.frame, ETHERNET_HEADER - 2) {
+            length @ 0..=1500 => &packet[..packet.len().min(usize::from(length).saturating_sub(SNAP))],
+            _ => packet,
+        };
+        let group = ethernet::destination(self.frame, self.config.mac) != LinkDestination::Us;
+        match ipv4::classify(packet, group, self.port, self.locals) {
+            Ok(_) => 0,
+            Err(anomaly) => 1 + u16::from(anomaly.code()),
+        }
+    }
+
+    fn icmp(&self, at: usize) -> u16 {
+        let packet = self.packet();
+        let header = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+        packet.get(header + at).copied().map_or(0, u16::from)
     }
 }

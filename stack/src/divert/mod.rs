@@ -1,11 +1,15 @@
 //! What leaves for the slow path, and how it comes back: ids, the diverted copy, class keys.
 
 mod class_key;
+mod queue;
 
+pub(crate) use class_key::network_offset;
 pub use class_key::{ClassKey, Field, FieldValue, MAX_FIELDS};
+pub use queue::{DivertSlot, Refusal};
+pub(crate) use queue::{Held, Queue, SlotState};
 
-use crate::classify::{Anomaly, Mode};
 use crate::PortId;
+use crate::classify::{Anomaly, Mode};
 use smoltcp::time::Instant;
 
 /// Names one diverted frame: a slot of the router's arena and that slot's generation.

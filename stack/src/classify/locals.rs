@@ -1,0 +1,91 @@
+//! The router's own addresses, and where a datagram's addresses lie relative to them.
+
+use crate::config::{MAX_PORT_ADDRESSES, MAX_PORTS, PortConfig, PortId};
+use crate::wire::Ipv4Info;
+use heapless::Vec;
+use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
+
+/// One of the router's addresses.
+#[derive(Debug, Clone, Copy)]
+struct Local {
+    address: Ipv4Address,
+    broadcast: Option<Ipv4Address>,
+    cidr: Ipv4Cidr,
+    port: PortId,
+}
+
+/// Every address of the router, over all ports.
+#[derive(Debug, Clone, Default)]
+pub struct Locals {
+    entries: Vec<Local, { MAX_PORTS * MAX_PORT_ADDRESSES }>,
+}
+
+/// Where a datagram's addresses lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Location {
+    /// The source is one of our addresses.
+    pub source_own: bool,
+    /// The source is the broadcast address of a connected network.
+    pub source_broadcast: bool,
+    /// The destination is one of our addresses.
+    pub destination_own: bool,
+    /// The destination is the broadcast address of a connected network.
+    pub destination_broadcast: bool,
+    /// ... and that network is the ingress port's.
+    pub on_ingress: bool,
+}
+
+impl Locals {
+    /// Collects the addresses of `ports`.
+    pub fn new(ports: &[PortConfig]) -> Self {
+        let mut entries = Vec::new();
+        for (index, port) in ports.iter().enumerate() {
+            for &cidr in &port.addresses {
+                let broadcast = cidr.broadcast();
+                let local = Local { address: cidr.address(), broadcast, cidr, port: PortId(index as u8) };
+                // Cannot overflow: the capacity is ports x addresses.
+                let _ = entries.push(local);
+            }
+        }
+        Self { entries }
+    }
+
+    /// Is this one of our addresses?
+    pub fn is_own(&self, address: Ipv4Address) -> bool {
+        self.entries.iter().any(|local| local.address == address)
+    }
+
+    /// Is this address on a network connected to `port`?
+    pub fn is_connected(&self, address: Ipv4Address, port: PortId) -> bool {
+        self.entries.iter().any(|local| local.port == port && local.cidr.contains_addr(&address))
+    }
+
+    /// Is this the broadcast address of a connected network?
+    pub fn is_broadcast(&self, address: Ipv4Address) -> bool {
+        self.entries.iter().any(|local| local.broadcast == Some(address))
+    }
+
+    /// Our address on `port` for talking to `peer`: of the same network if there is one, else the first.
+    pub fn source_for(&self, port: PortId, peer: Ipv4Address) -> Option<Ipv4Address> {
+        let mut on_port = self.entries.iter().filter(|local| local.port == port);
+        let first = on_port.clone().next();
+        on_port.find(|local| local.cidr.contains_addr(&peer)).or(first).map(|local| local.address)
+    }
+
+    /// One pass over the addresses answers all questions about one datagram.
+    pub fn locate(&self, info: &Ipv4Info, ingress: PortId) -> Location {
+        let mut at = Location::default();
+        for local in &self.entries {
+            at.source_own |= local.address == info.source;
+            at.destination_own |= local.address == info.destination;
+            if let Some(broadcast) = local.broadcast {
+                at.source_broadcast |= broadcast == info.source;
+                if broadcast == info.destination {
+                    at.destination_broadcast = true;
+                    at.on_ingress |= local.port == ingress;
+                }
+            }
+        }
+        at
+    }
+}

@@ -1,0 +1,86 @@
+//! A walk over IPv4 options. Read first: RFC 791 §3.1, RFC 7126.
+
+use smoltcp::wire::Ipv4Address;
+
+/// Record Route (RFC 791).
+pub const RECORD_ROUTE: u8 = 1;
+/// Internet Timestamp (RFC 791).
+pub const TIMESTAMP: u8 = 2;
+/// Stream Identifier (obsolete: RFC 6814).
+pub const STREAM_ID: u8 = 4;
+/// Router Alert (RFC 2113).
+pub const ROUTER_ALERT: u8 = 8;
+/// MTU Probe, MTU Reply (RFC 1063) or Traceroute (RFC 1393): all obsolete (RFC 6814).
+pub const OBSOLETE: u8 = 16;
+/// Any other option.
+pub const UNKNOWN: u8 = 32;
+/// Loose or strict source route (RFC 791).
+pub const SOURCE_ROUTE: u8 = 64;
+
+/// The options present in `options` (the header's bytes after the first 20), as the bits above;
+/// End of Options and No-Operation have none.
+///
+/// # Errors
+/// The offset, within the IPv4 header, of the length octet that is 0, 1 or runs past the header
+/// (RFC 1122 §3.2.1.8: the pointer of a Parameter Problem).
+pub fn survey(options: &[u8]) -> Result<u8, u8> {
+    let mut seen = 0;
+    let mut rest = options;
+    while let Some((&kind, after_kind)) = rest.split_first() {
+        match kind {
+            0 => break,
+            1 => {
+                rest = after_kind;
+                continue;
+            }
+            7 => seen |= RECORD_ROUTE,
+            68 => seen |= TIMESTAMP,
+            136 => seen |= STREAM_ID,
+            148 => seen |= ROUTER_ALERT,
+            11 | 12 | 82 => seen |= OBSOLETE,
+            131 | 137 => seen |= SOURCE_ROUTE,
+            _ => seen |= UNKNOWN,
+        }
+        let length_at = 20 + (options.len() - after_kind.len());
+        let length = after_kind.first().copied().map_or(0, usize::from);
+        if length < 2 || length > rest.len() {
+            return Err(length_at as u8);
+        }
+        rest = &rest[length..];
+    }
+    Ok(seen)
+}
+
+/// Overwrites every option with No-Operation. The caller mends the header checksum.
+pub fn clear(options: &mut [u8]) {
+    options.fill(1);
+}
+
+/// Is this the address of one host, as far as the address alone tells (RFC 1122 §3.2.1.3)?
+pub fn is_one_host(address: Ipv4Address) -> bool {
+    let first = address.octets()[0];
+    first != 0 && first != 127 && first < 224
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_each_option_once_and_skips_padding() {
+        assert_eq!(survey(&[]), Ok(0));
+        assert_eq!(survey(&[1, 1, 0, 7]), Ok(0), "what follows End of Options is padding");
+        assert_eq!(survey(&[7, 3, 4, 1]), Ok(RECORD_ROUTE));
+        assert_eq!(survey(&[68, 4, 5, 0, 148, 4, 0, 0]), Ok(TIMESTAMP | ROUTER_ALERT));
+        assert_eq!(survey(&[131, 3, 4, 0]), Ok(SOURCE_ROUTE));
+        assert_eq!(survey(&[222, 2, 82, 2]), Ok(UNKNOWN | OBSOLETE));
+    }
+
+    #[test]
+    fn points_at_the_length_octet_that_does_not_fit() {
+        assert_eq!(survey(&[7, 0, 0, 0]), Err(21));
+        assert_eq!(survey(&[1, 7, 1, 0]), Err(22));
+        assert_eq!(survey(&[7, 5, 4, 0]), Err(21));
+        assert_eq!(survey(&[1, 1, 1, 7]), Err(24), "the length octet itself is missing");
+    }
+}
