@@ -1,8 +1,10 @@
 //! The lab: Linux hosts in namespaces of their own on both sides of the router, with real traffic.
 //!
-//! Read first: `namespace.rs` (a host), then `traffic/mod.rs` (what it sends), then `memory_hosts.rs`
-//! (the same where the kernel refuses TAPs).
+//! Read first: `namespace.rs` (a host), `host.rs` (what a load needs of it), then `traffic/mod.rs` (the loads),
+//! then `memory_hosts/mod.rs` (a host where the kernel refuses TAPs).
 
+pub mod host;
+mod kernel_host;
 pub mod namespace;
 pub mod privilege;
 mod sys;

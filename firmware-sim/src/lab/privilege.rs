@@ -89,6 +89,7 @@ pub fn skip(reason: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::host::LabHost;
     use crate::lab::sys;
     use crate::lab::test_cable::Cable;
     use crate::lab::traffic::{Stop, ping};
@@ -145,7 +146,7 @@ mod tests {
             size: 56,
             timeout: Duration::from_secs(1),
         };
-        let running = ping::spawn_ping(&cable.first, &plan, Stop::default()).unwrap();
+        let running = cable.first.spawn_ping(&plan, Stop::default()).unwrap();
         while running.progress().get() < 2 {
             thread::sleep(Duration::from_millis(10));
         }

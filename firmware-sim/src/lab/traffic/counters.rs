@@ -90,7 +90,7 @@ impl KernelCounters {
     ///
     /// # Errors
     /// `/proc` is not there.
-    pub fn read(host: &Host) -> io::Result<Self> {
+    pub(in crate::lab) fn read(host: &Host) -> io::Result<Self> {
         let text = host.run(|| {
             let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
             Ok::<_, io::Error>(snmp + &fs::read_to_string("/proc/thread-self/net/netstat")?)
@@ -132,7 +132,8 @@ fn parse(text: &str) -> BTreeMap<String, u64> {
 mod tests {
     use super::*;
     use crate::lab::test_cable::Cable;
-    use crate::lab::traffic::{Stop, exchange::EchoPlan, icmp, raw::RawSender};
+    use crate::lab::host::LabHost;
+    use crate::lab::traffic::{Stop, exchange::EchoPlan, icmp};
 
     #[test]
     fn pairs_of_lines_are_read_by_name() {
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!((good.icmp_in_echos, good.malformed()), (5, 0), "{good:?}");
 
         // The same kernel gets an ICMP timestamp reply with a wrong checksum, and one with the right one.
-        let sender = RawSender::open(&cable.first).unwrap();
+        let sender = cable.first.open_raw().unwrap();
         for checksum in [0_u16, 0xf1ff] {
             let mut frame = vec![2, 0, 0, 0, 1, 3, 2, 0, 0, 0, 1, 2, 8, 0];
             frame.extend([0x45, 0, 0, 40, 0, 0, 0, 0, 64, 1, 0x64, 0xd1, 10, 0, 1, 2, 10, 0, 1, 3]);

@@ -1,8 +1,9 @@
 //! One request, one reply, the next request: the loop under ICMP and UDP echo.
 
 use super::{Progress, Stop, sleep_until, stopped, timed_out};
+use crate::lab::host::Datagrams;
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -81,10 +82,11 @@ pub(super) trait Codec {
     fn decode<'a>(&self, message: &'a [u8]) -> Option<(u16, &'a [u8])>;
 }
 
-/// Runs the loop on a socket that is connected to the target.
+/// Runs the loop on a socket that has the target as its peer.
 pub(super) fn exchange(
-    socket: &UdpSocket,
+    socket: &dyn Datagrams,
     codec: &impl Codec,
+    l4_port: u16,
     plan: &EchoPlan,
     stop: &Stop,
     progress: &Progress,
@@ -101,8 +103,8 @@ pub(super) fn exchange(
         codec.encode(sequence, &payload, &mut message);
         let start = Instant::now();
         counts.sent += 1;
-        match socket.send(&message) {
-            Ok(_) => await_reply(socket, codec, plan, start, (sequence, &payload), &mut counts),
+        match socket.send_to(&message, SocketAddrV4::new(plan.target, l4_port)) {
+            Ok(()) => await_reply(socket, codec, plan, start, (sequence, &payload), &mut counts),
             Err(_) => counts.errors += 1,
         }
         progress.add(u64::from(counts.received > progress.get()));
@@ -119,7 +121,7 @@ fn codec_max<C: Codec>(_: &C) -> usize {
 
 /// Reads until the right reply, or until its time is over.
 fn await_reply(
-    socket: &UdpSocket,
+    socket: &dyn Datagrams,
     codec: &impl Codec,
     plan: &EchoPlan,
     start: Instant,
@@ -129,11 +131,10 @@ fn await_reply(
     let mut buffer = vec![0; 2048];
     loop {
         let left = plan.timeout.saturating_sub(start.elapsed());
-        // A zero timeout would mean "for ever".
-        if left.is_zero() || socket.set_read_timeout(Some(left)).is_err() {
+        if left.is_zero() {
             return;
         }
-        let (length, from) = match socket.recv_from(&mut buffer) {
+        let (length, from) = match socket.receive(&mut buffer, left) {
             Ok(received) => received,
             Err(error) if timed_out(&error) => return,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -143,7 +144,7 @@ fn await_reply(
             }
         };
         match codec.decode(&buffer[..length]) {
-            Some((number, data)) if number == sequence && from.ip() == plan.target => {
+            Some((number, data)) if number == sequence && *from.ip() == plan.target => {
                 if data == payload {
                     counts.received += 1;
                     counts.rtts.push(start.elapsed());

@@ -1,14 +1,11 @@
-//! ICMP echo through the kernel's ICMP datagram socket, which checks a reply before we see it.
+//! ICMP echo through the host's own ICMP socket, which checks a reply before we see it.
 //!
-//! Read first: `man 7 icmp`, `ping_group_range`. The kernel fills in identifier and checksum.
+//! Read first: `man 7 icmp`, `ping_group_range`. The host fills in identifier and checksum.
 
 use super::exchange::{Codec, EchoCounts, EchoPlan, exchange};
 use super::{Running, Stop};
-use crate::lab::namespace::Host;
-use socket2::{Domain, Protocol, Socket, Type};
+use crate::lab::host::LabHost;
 use std::io;
-use std::net::{SocketAddrV4, UdpSocket};
-use std::os::fd::OwnedFd;
 
 const ECHO_REQUEST: u8 = 8;
 const HEADER: usize = 8;
@@ -33,20 +30,10 @@ impl Codec for IcmpEcho {
 /// Sends echo requests from `host`. Progress: right replies.
 ///
 /// # Errors
-/// The host's kernel gives no ICMP socket; the message says what to set.
-pub fn spawn_echo(host: &Host, plan: EchoPlan, stop: Stop) -> io::Result<Running<EchoCounts>> {
-    let target = SocketAddrV4::new(plan.target, 0);
-    let socket = host.run(move || {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4))?;
-        socket.connect(&target.into())?;
-        Ok::<_, io::Error>(UdpSocket::from(OwnedFd::from(socket)))
-    });
-    let socket = socket.map_err(|error| {
-        let host = &host.plan().name;
-        let text = format!("host {host}: no ICMP socket ({error}): set net.ipv4.ping_group_range");
-        io::Error::new(error.kind(), text)
-    })?;
-    Running::start("icmp echo", move |progress| exchange(&socket, &IcmpEcho, &plan, &stop, progress))
+/// The host gives no ICMP socket; the message says what to set.
+pub fn spawn_echo(host: &dyn LabHost, plan: EchoPlan, stop: Stop) -> io::Result<Running<EchoCounts>> {
+    let socket = host.open_icmp(plan.target)?;
+    Running::start("icmp echo", move |progress| exchange(&*socket, &IcmpEcho, 0, &plan, &stop, progress))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::exchange::EchoPlan;
 use super::{GRAIN, Progress, Running, Stop, icmp, stopped};
-use crate::lab::{namespace::Host, sys};
+use crate::lab::{host::LabHost, namespace::Host, sys};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{self, BufRead, BufReader};
@@ -39,6 +39,8 @@ pub enum Judge {
     /// The kernel's ICMP socket (checksum, identifier) and a comparison of every payload byte.
     #[default]
     KernelSocket,
+    /// A host in memory (smoltcp), with the same comparison.
+    MemoryHost,
 }
 
 impl std::fmt::Display for Judge {
@@ -46,6 +48,7 @@ impl std::fmt::Display for Judge {
         match self {
             Self::Iputils(version) => write!(f, "the client's ping ({version})"),
             Self::KernelSocket => f.write_str("the client kernel's ICMP socket (no iputils ping was found)"),
+            Self::MemoryHost => f.write_str("a host in memory (smoltcp), not a kernel"),
         }
     }
 }
@@ -71,15 +74,15 @@ pub struct PingReport {
     pub remarks: Vec<String>,
 }
 
-/// Pings from `host`. Progress: good replies.
+/// Pings with the system's `ping` in `host`'s namespace. Progress: good replies.
 ///
 /// The child dies with this process, with the host, and when the load ends, whichever comes first.
 ///
 /// # Errors
 /// Neither `ping` nor an ICMP socket can be had.
-pub fn spawn_ping(host: &Host, plan: &PingPlan, stop: Stop) -> io::Result<Running<PingReport>> {
+pub(in crate::lab) fn spawn_iputils(host: &Host, plan: &PingPlan, stop: Stop) -> io::Result<Running<PingReport>> {
     let Some(version) = iputils_version() else {
-        return spawn_on_socket(host, plan, stop);
+        return spawn_on_socket(host, Judge::KernelSocket, plan, stop);
     };
     let mut command = Command::new("ping");
     // Not ping's own deadline (-w): with it, ping sends on until it has that many replies.
@@ -103,7 +106,13 @@ fn iputils_version() -> Option<String> {
     Some(text[at..].lines().next()?.trim().to_owned())
 }
 
-fn spawn_on_socket(host: &Host, plan: &PingPlan, stop: Stop) -> io::Result<Running<PingReport>> {
+/// Pings with the host's own ICMP socket.
+pub(in crate::lab) fn spawn_on_socket(
+    host: &dyn LabHost,
+    judge: Judge,
+    plan: &PingPlan,
+    stop: Stop,
+) -> io::Result<Running<PingReport>> {
     let plan = EchoPlan {
         target: plan.target,
         count: Some(plan.count),
@@ -120,7 +129,7 @@ fn spawn_on_socket(host: &Host, plan: &PingPlan, stop: Stop) -> io::Result<Runni
         }
         let counts = echo.join();
         PingReport {
-            judge: Judge::KernelSocket,
+            judge,
             sent: counts.sent,
             received: counts.received,
             duplicates: counts.stray,
@@ -270,7 +279,7 @@ mod tests {
     #[test]
     fn the_hosts_ping_judges_a_live_neighbour() {
         let Some(cable) = Cable::plug() else { return };
-        let running = spawn_ping(&cable.first, &plan(20), Stop::default()).unwrap();
+        let running = cable.first.spawn_ping(&plan(20), Stop::default()).unwrap();
         let progress = running.progress();
         let report = running.join();
         println!("{report:?}");
@@ -283,7 +292,7 @@ mod tests {
     fn a_stop_ends_it_with_a_summary() {
         let Some(cable) = Cable::plug() else { return };
         let stop = Stop::default();
-        let running = spawn_ping(&cable.first, &plan(10_000), stop.clone()).unwrap();
+        let running = cable.first.spawn_ping(&plan(10_000), stop.clone()).unwrap();
         thread::sleep(Duration::from_millis(300));
         stop.store(true, Ordering::Relaxed);
         let report = running.join();
@@ -337,7 +346,7 @@ mod tests {
         }
         let (host, mut tap) = Host::start(HostPlan { gateway: None, ..HostPlan::client() }).unwrap();
         let plan = PingPlan { timeout: Duration::from_millis(500), ..plan(6) };
-        let running = spawn_ping(&host, &plan, Stop::default()).unwrap();
+        let running = host.spawn_ping(&plan, Stop::default()).unwrap();
         let mut buffer = [0; 2048];
         while !running.is_finished() {
             while let Some(length) = tap.receive(&mut buffer).unwrap() {
@@ -356,7 +365,7 @@ mod tests {
     #[test]
     fn the_socket_judges_where_there_is_no_ping() {
         let Some(cable) = Cable::plug() else { return };
-        let report = spawn_on_socket(&cable.first, &plan(20), Stop::default()).unwrap().join();
+        let report = spawn_on_socket(&cable.first, Judge::KernelSocket, &plan(20), Stop::default()).unwrap().join();
         assert_eq!((report.sent, report.received, report.judge), (20, 20, Judge::KernelSocket));
     }
 }

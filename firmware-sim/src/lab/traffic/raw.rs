@@ -1,57 +1,40 @@
-//! Frames of any shape, sent from a host's interface as if its kernel had made them.
+//! Frames of any shape, sent from a host's interface as if its stack had made them.
 //!
 //! Read first: `man 7 packet`. This is how the lab sends what no socket would: priority tags, SNAP,
 //! options, wrong checksums and lengths.
 
-use crate::lab::{namespace::Host, sys};
 use crate::port::Sent;
-use nix::libc;
-use socket2::{Domain, Socket, Type};
+use std::fmt;
 use std::io;
 
-/// A packet socket on a host's interface, for sending only.
-#[derive(Debug)]
-pub struct RawSender {
-    socket: Socket,
-}
+/// Sends Ethernet frames, byte for byte; made by [`LabHost::open_raw`](crate::lab::host::LabHost::open_raw).
+pub struct RawSender(Box<dyn Fn(&[u8]) -> io::Result<Sent> + Send + Sync>);
 
 impl RawSender {
-    /// Opens it in `host`'s namespace; it may then move to any thread.
-    ///
-    /// # Errors
-    /// The kernel refuses packet sockets; the message says what to grant.
-    pub fn open(host: &Host) -> io::Result<Self> {
-        let index = host.interface_index();
-        let socket = host.run(move || {
-            // With a protocol it would also receive, and fill up.
-            let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-            socket.bind(&sys::packet_address(index)).map(|()| socket)
-        });
-        let socket = socket.map_err(|error| {
-            let host = &host.plan().name;
-            let text = format!("host {host}: no packet socket ({error}): grant CAP_NET_RAW, or run as root");
-            io::Error::new(error.kind(), text)
-        })?;
-        Ok(Self { socket })
+    pub(in crate::lab) fn new(send: impl Fn(&[u8]) -> io::Result<Sent> + Send + Sync + 'static) -> Self {
+        Self(Box::new(send))
     }
 
-    /// Sends one Ethernet frame, without FCS, byte for byte.
+    /// Sends one Ethernet frame, without FCS.
     ///
     /// # Errors
-    /// The kernel takes no frame shorter than an Ethernet header or longer than the MTU and a tag.
+    /// A kernel takes no frame shorter than an Ethernet header or longer than the MTU and a tag.
     pub fn send(&self, frame: &[u8]) -> io::Result<Sent> {
-        match self.socket.send(frame) {
-            Ok(_) => Ok(Sent::Done),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => Ok(Sent::Full),
-            Err(error) => Err(error),
-        }
+        (self.0)(frame)
+    }
+}
+
+impl fmt::Debug for RawSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RawSender")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::namespace::HostPlan;
+    use crate::lab::host::LabHost;
+    use crate::lab::namespace::{Host, HostPlan};
     use crate::lab::privilege::{probe_tap, skip};
     use crate::port::Port;
 
@@ -61,7 +44,7 @@ mod tests {
             return skip(&reason.to_string());
         }
         let (host, mut tap) = Host::start(HostPlan::client()).unwrap();
-        let sender = RawSender::open(&host).unwrap();
+        let sender = host.open_raw().unwrap();
         let mut buffer = [0; 2048];
         for length in [14_usize, 15, 20, 59, 60, 1514, 1518] {
             let mut frame: Vec<u8> = (0..length).map(|i| i as u8).collect();

@@ -1,12 +1,11 @@
 //! TCP transfers between real sockets: the server echoes, the client checks every byte.
 
 use super::{GRAIN, Progress, Running, Stop, sleep_until, stopped, timed_out};
-use crate::lab::namespace::Host;
+use crate::lab::host::{LabHost, Stream};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
-use socket2::{Domain, Socket, Type};
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,19 +62,17 @@ impl TcpCounts {
 /// those that are open. Counts connections; progress: bytes echoed.
 ///
 /// # Errors
-/// The port is taken, or the host's kernel gives no socket.
-pub fn spawn_echo_server(host: &Host, l4_port: u16, stop: Stop) -> io::Result<Running<u64>> {
-    let local = host.plan().address;
-    let listener = host.run(move || TcpListener::bind((local, l4_port)))?;
-    listener.set_nonblocking(true)?;
+/// The port is taken, or the host refuses.
+pub fn spawn_echo_server(host: &dyn LabHost, l4_port: u16, stop: Stop) -> io::Result<Running<u64>> {
+    let listener = host.listen(l4_port)?;
     Running::start("tcp echo server", move |progress| {
         let mut connections = 0;
         thread::scope(|scope| {
             while !stopped(&stop) {
-                if let Ok((stream, _)) = listener.accept() {
+                if let Some(stream) = listener.accept(Duration::from_secs(2)) {
                     connections += 1;
                     // The client counts whatever goes wrong: it misses its bytes.
-                    scope.spawn(move || echo(stream, progress));
+                    scope.spawn(move || echo(&*stream, progress));
                 } else {
                     thread::sleep(GRAIN);
                 }
@@ -85,10 +82,7 @@ pub fn spawn_echo_server(host: &Host, l4_port: u16, stop: Stop) -> io::Result<Ru
     })
 }
 
-fn echo(mut stream: TcpStream, progress: &Progress) -> io::Result<()> {
-    stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+fn echo(stream: &dyn Stream, progress: &Progress) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     loop {
         match stream.read(&mut buffer)? {
@@ -104,16 +98,17 @@ fn echo(mut stream: TcpStream, progress: &Progress) -> io::Result<()> {
 /// Transfers from `host`. Progress: right bytes received.
 ///
 /// # Errors
-/// No thread can be started.
-pub fn spawn_transfers(host: &Host, plan: TcpPlan, stop: Stop) -> io::Result<Running<TcpCounts>> {
-    let sockets = socket_source(host)?;
+/// The host refuses.
+pub fn spawn_transfers(host: &dyn LabHost, plan: TcpPlan, stop: Stop) -> io::Result<Running<TcpCounts>> {
+    let connector = host.connector()?;
     Running::start("tcp transfer", move |progress| {
         let mut counts = TcpCounts::default();
         while plan.transfers.is_none_or(|limit| counts.started < limit) && !stopped(&stop) {
             let seed = plan.seed.wrapping_add(counts.started);
             counts.started += 1;
             let start = Instant::now();
-            match sockets().and_then(|socket| transfer(socket, &plan, seed, &stop, progress, &mut counts)) {
+            let stream = connector.connect(SocketAddrV4::new(plan.target, plan.l4_port), plan.timeout);
+            match stream.and_then(|stream| transfer(&*stream, &plan, seed, &stop, progress, &mut counts)) {
                 Ok(sent) => {
                     counts.cut_short += u64::from(sent < plan.bytes);
                     counts.durations.push(start.elapsed());
@@ -131,38 +126,18 @@ pub fn spawn_transfers(host: &Host, plan: TcpPlan, stop: Stop) -> io::Result<Run
     })
 }
 
-/// Makes sockets in the host's namespace, also when the host is busy or gone: from a descriptor of it.
-fn socket_source(host: &Host) -> io::Result<impl Fn() -> io::Result<Socket> + Send + 'static> {
-    let (ask, asked) = std::sync::mpsc::channel::<std::sync::mpsc::SyncSender<io::Result<Socket>>>();
-    host.spawn("tcp sockets", move || {
-        for answer in asked {
-            // Whoever asked waits for it.
-            let _ = answer.send(Socket::new(Domain::IPV4, Type::STREAM, None));
-        }
-    })?;
-    Ok(move || {
-        let (answer, socket) = std::sync::mpsc::sync_channel(1);
-        ask.send(answer).map_err(io::Error::other)?;
-        socket.recv().map_err(io::Error::other)?
-    })
-}
-
 /// One transfer: a thread sends, this one checks what comes back. Returns how many bytes were sent.
 fn transfer(
-    socket: Socket,
+    stream: &dyn Stream,
     plan: &TcpPlan,
     seed: u64,
     stop: &Stop,
     progress: &Progress,
     counts: &mut TcpCounts,
 ) -> io::Result<u64> {
-    socket.connect_timeout(&SocketAddrV4::new(plan.target, plan.l4_port).into(), plan.timeout)?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(plan.timeout))?;
-    stream.set_write_timeout(Some(plan.timeout))?;
     let (sent, received) = thread::scope(|scope| {
-        let writer = scope.spawn(|| send(&stream, plan.bytes, seed, stop));
-        let received = check(&stream, seed, progress);
+        let writer = scope.spawn(|| send(stream, plan.bytes, seed, stop));
+        let received = check(stream, seed, progress);
         if received.is_err() {
             // Frees a writer that waits for room; an error here means that the stream is dead already.
             let _ = stream.shutdown(Shutdown::Both);
@@ -179,7 +154,7 @@ fn transfer(
     }
 }
 
-fn send(mut stream: &TcpStream, bytes: u64, seed: u64, stop: &Stop) -> io::Result<u64> {
+fn send(stream: &dyn Stream, bytes: u64, seed: u64, stop: &Stop) -> io::Result<u64> {
     let mut source = Pcg64Mcg::seed_from_u64(seed);
     let mut chunk = vec![0; CHUNK];
     let mut sent = 0;
@@ -193,7 +168,7 @@ fn send(mut stream: &TcpStream, bytes: u64, seed: u64, stop: &Stop) -> io::Resul
     Ok(sent)
 }
 
-fn check(mut stream: &TcpStream, seed: u64, progress: &Progress) -> io::Result<u64> {
+fn check(stream: &dyn Stream, seed: u64, progress: &Progress) -> io::Result<u64> {
     let mut source = Pcg64Mcg::seed_from_u64(seed);
     let (mut expected, mut chunk) = (vec![0; CHUNK], vec![0; CHUNK]);
     let mut received = 0;

@@ -2,10 +2,10 @@
 
 use super::exchange::{Codec, EchoCounts, EchoPlan, exchange};
 use super::{GRAIN, Running, Stop, stopped, timed_out};
-use crate::lab::namespace::Host;
+use crate::lab::host::LabHost;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddrV4, UdpSocket};
+use std::net::SocketAddrV4;
 
 struct Datagram;
 
@@ -26,14 +26,12 @@ impl Codec for Datagram {
 /// Sends datagrams from `host` to an echo service on `l4_port` of the plan's target. Progress: right replies.
 ///
 /// # Errors
-/// The host's kernel gives no socket.
-pub fn spawn_echo(host: &Host, l4_port: u16, plan: EchoPlan, stop: Stop) -> io::Result<Running<EchoCounts>> {
-    let (local, target) = (host.plan().address, SocketAddrV4::new(plan.target, l4_port));
-    let socket = host.run(move || {
-        let socket = UdpSocket::bind((local, 0))?;
-        socket.connect(target).map(|()| socket)
-    })?;
-    Running::start("udp echo", move |progress| exchange(&socket, &Datagram, &plan, &stop, progress))
+/// The host refuses.
+pub fn spawn_echo(host: &dyn LabHost, l4_port: u16, plan: EchoPlan, stop: Stop) -> io::Result<Running<EchoCounts>> {
+    let socket = host.open_udp(0, Some(SocketAddrV4::new(plan.target, l4_port)))?;
+    Running::start("udp echo", move |progress| {
+        exchange(&*socket, &Datagram, l4_port, &plan, &stop, progress)
+    })
 }
 
 /// What a datagram service has seen.
@@ -54,8 +52,8 @@ pub struct DatagramCounts {
 /// Echoes every datagram that comes to `l4_port` of `host`. Progress: datagrams.
 ///
 /// # Errors
-/// The port is taken, or the host's kernel gives no socket.
-pub fn spawn_echo_server(host: &Host, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
+/// The port is taken, or the host refuses.
+pub fn spawn_echo_server(host: &dyn LabHost, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
     serve(host, "udp echo server", l4_port, stop, true)
 }
 
@@ -63,26 +61,24 @@ pub fn spawn_echo_server(host: &Host, l4_port: u16, stop: Stop) -> io::Result<Ru
 /// router repaired and injected. Progress: datagrams.
 ///
 /// # Errors
-/// The port is taken, or the host's kernel gives no socket.
-pub fn spawn_sink(host: &Host, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
+/// The port is taken, or the host refuses.
+pub fn spawn_sink(host: &dyn LabHost, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
     serve(host, "udp sink", l4_port, stop, false)
 }
 
 fn serve(
-    host: &Host,
+    host: &dyn LabHost,
     name: &str,
     l4_port: u16,
     stop: Stop,
     echo: bool,
 ) -> io::Result<Running<DatagramCounts>> {
-    let local = host.plan().address;
-    let socket = host.run(move || UdpSocket::bind((local, l4_port)))?;
-    socket.set_read_timeout(Some(GRAIN))?;
+    let socket = host.open_udp(l4_port, None)?;
     Running::start(name, move |progress| {
         let mut counts = DatagramCounts::default();
         let mut buffer = vec![0; 2048];
         loop {
-            match socket.recv_from(&mut buffer) {
+            match socket.receive(&mut buffer, GRAIN) {
                 Ok((length, from)) => {
                     counts.received += 1;
                     counts.bytes += length as u64;
