@@ -34,7 +34,10 @@ pub(super) fn any(scene: &mut Scene<'_>) -> (Vec<u8>, &'static str, Family) {
             let header = scene.local();
             (sized(scene, header, protocol::TCP), "tcp_to_router", Family::Tcp)
         }
-        _ => (fragment(scene), "udp_fragment_transit", Family::Ipv4Fragments),
+        _ => {
+            let header = scene.transit();
+            (fragment(scene, header), "udp_fragment_transit", Family::Ipv4Fragments)
+        }
     }
 }
 
@@ -46,7 +49,10 @@ pub(super) fn for_family(family: Family, scene: &mut Scene<'_>) -> Vec<u8> {
             let frame = arp_request(scene.router(), &scene.host);
             if scene.rng.one_in(2) { build::pad(frame) } else { frame }
         }
-        Family::Ipv4Fragments => fragment(scene),
+        Family::Ipv4Fragments => {
+            let header = scene.either();
+            fragment(scene, header)
+        }
         Family::Icmp => {
             let mut header = if scene.rng.one_in(4) { scene.transit() } else { scene.local() };
             header.protocol = protocol::ICMP;
@@ -122,10 +128,9 @@ fn sized(scene: &mut Scene<'_>, header: Ipv4, protocol: u8) -> Vec<u8> {
 }
 
 /// A piece of a fragmented datagram: first, middle or last.
-fn fragment(scene: &mut Scene<'_>) -> Vec<u8> {
-    let header = Ipv4 { protocol: protocol::UDP, ..scene.transit() };
+fn fragment(scene: &mut Scene<'_>, header: Ipv4) -> Vec<u8> {
     let piece = *scene.rng.pick(&[0, 1, 2]);
     let payload = scene.rng.bytes(if piece == 2 { 77 } else { 552.min(scene.world.path_mtu() / 8 * 8 - 24) });
-    let header = Ipv4 { more_fragments: piece != 2, offset: piece * 69, ..header };
+    let header = Ipv4 { protocol: protocol::UDP, more_fragments: piece != 2, offset: piece * 69, ..header };
     scene.frame(&header.packet(&payload))
 }

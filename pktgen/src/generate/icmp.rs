@@ -94,17 +94,25 @@ fn request_to_group(scene: &mut Scene<'_>) -> Made {
     (scene.frame_to(link, &packet), "icmp_request_to_group")
 }
 
-/// An error whose quote is cut short, or quotes something that is not IPv4.
+/// An error whose quote is cut short, or shorter than its own header says, or is not of IPv4.
 fn error_quote(scene: &mut Scene<'_>) -> Made {
     let kind =
         *scene.rng.pick(&[icmp_type::UNREACHABLE, icmp_type::TIME_EXCEEDED, icmp_type::PARAMETER_PROBLEM]);
     let mut quoted = scene.quoted(24);
-    let template = if scene.rng.one_in(2) {
-        quoted.truncate(scene.rng.below(28));
-        "icmp_quote_cut"
-    } else {
-        quoted[0] = (*scene.rng.pick(&[0, 5, 6, 15]) << 4) | 5;
-        "icmp_quote_version"
+    let template = match scene.rng.below(3) {
+        0 => {
+            quoted.truncate(scene.rng.below(28));
+            "icmp_quote_cut"
+        }
+        1 => {
+            // The quote holds 28 bytes: a header of 5 words and 8 bytes more.
+            quoted[0] = 0x40 | *scene.rng.pick(&[0, 1, 4, 6, 15]);
+            "icmp_quote_header_length"
+        }
+        _ => {
+            quoted[0] = (*scene.rng.pick(&[0, 5, 6, 15]) << 4) | 5;
+            "icmp_quote_version"
+        }
     };
     let mut message = build::icmp(kind, scene.rng.below(2) as u8, [0; 4], &quoted);
     seal_icmp(&mut message);

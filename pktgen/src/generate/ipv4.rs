@@ -6,6 +6,7 @@ use super::Made;
 use super::scene::Scene;
 use crate::build::{self, Ipv4, adds_up, protocol, seal_ipv4};
 use crate::dice::Draw;
+use crate::world::Port;
 use stack::Anomaly;
 use std::net::Ipv4Addr;
 
@@ -111,8 +112,7 @@ fn addresses(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
             "land"
         }
         Anomaly::Ipv4SourceBroadcast => {
-            let broadcasts: Vec<Ipv4Addr> =
-                scene.world.ports.iter().filter_map(|port| port.broadcast()).collect();
+            let broadcasts: Vec<Ipv4Addr> = scene.world.ports.iter().filter_map(Port::broadcast).collect();
             if broadcasts.is_empty() {
                 return None;
             }

@@ -71,7 +71,7 @@ fn header(bytes: &[u8]) -> Check<(Packet<'_>, Vec<u8>)> {
 }
 
 /// The kinds of all options but No-Operation, up to End of Option List.
-fn option_kinds(mut options: &[u8]) -> Check<Vec<u8>> {
+pub(super) fn option_kinds(mut options: &[u8]) -> Check<Vec<u8>> {
     let mut kinds = Vec::new();
     while let Some(&kind) = options.first() {
         let len = match kind {

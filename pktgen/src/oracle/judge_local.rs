@@ -26,7 +26,7 @@ pub(super) fn packet(packet: &Packet<'_>, to_group: bool) -> Check<()> {
 fn fragment(packet: &Packet<'_>) -> Check<()> {
     let len = packet.payload.len();
     reject_if(packet.header_len + packet.offset + len > 65_535, Anomaly::Ipv4FragmentTooLarge)?;
-    reject_if(len == 0 || (packet.more_fragments && len % 8 != 0), Anomaly::Ipv4FragmentLength)
+    reject_if(len == 0 || (packet.more_fragments && !len.is_multiple_of(8)), Anomaly::Ipv4FragmentLength)
 }
 
 fn icmp(message: &[u8], to_group: bool) -> Check<()> {
@@ -43,7 +43,9 @@ fn icmp(message: &[u8], to_group: bool) -> Check<()> {
         // An error quotes an IPv4 header and 64 bits more (RFC 792).
         3 | 11 | 12 => {
             let quote = &message[8..];
-            reject_if(quote.len() < 28 || quote[0] >> 4 != 4, Anomaly::IcmpErrorQuote)
+            let header_len = quote.first().map_or(0, |first| usize::from(first & 15) * 4);
+            let whole = header_len >= 20 && quote.len() >= header_len + 8;
+            reject_if(!whole || quote[0] >> 4 != 4, Anomaly::IcmpErrorQuote)
         }
         // Replies to what somebody here may have asked, and router discovery (RFC 1256).
         0 | 9 | 10 | 14 => Ok(()),

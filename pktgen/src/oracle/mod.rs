@@ -4,12 +4,14 @@
 //! embedded model is trained and examined on; [`judge`] names what a frame is; [`repair`] and its
 //! neighbours say, byte for byte, what may leave.
 
+mod fields;
 mod judge;
 mod judge_ipv4;
 mod judge_local;
 mod repair;
 mod triage;
 
+pub use fields::{fields, right_action};
 pub use judge::{Judgement, judge};
 pub use repair::{forward, repair, timestamp_reply_matches};
 pub use triage::triage;
