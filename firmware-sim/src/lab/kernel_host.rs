@@ -75,7 +75,9 @@ impl LabHost for Host {
         let socket = named(self, "no packet socket", "grant CAP_NET_RAW, or run as root", socket)?;
         Ok(RawSender::new(move |frame| match socket.send(frame) {
             Ok(_) => Ok(Sent::Done),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => Ok(Sent::Full),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {
+                Ok(Sent::Full)
+            }
             Err(error) => Err(error),
         }))
     }

@@ -5,6 +5,7 @@
 
 pub mod host;
 mod kernel_host;
+pub mod memory_hosts;
 pub mod namespace;
 pub mod privilege;
 mod sys;

@@ -3,8 +3,8 @@
 //! Read first: `man 7 network_namespaces`. The namespace has no name and no process of its own: it ends
 //! with the thread and the descriptors, so nothing is left behind, even by SIGKILL.
 
-use crate::port::tap::{Tap, TapError, TapOptions};
 use crate::port::Netlink;
+use crate::port::tap::{Tap, TapError, TapOptions};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getegid;
 use std::fs;
@@ -69,7 +69,9 @@ pub enum HostError {
         source: io::Error,
     },
     /// No network namespace.
-    #[error("host {host}: no network namespace ({source}): run as root, or allow unprivileged user namespaces")]
+    #[error(
+        "host {host}: no network namespace ({source}): run as root, or allow unprivileged user namespaces"
+    )]
     Namespace {
         /// The host's name.
         host: String,

@@ -19,7 +19,9 @@ pub enum Privilege {
 #[derive(Debug, thiserror::Error)]
 pub enum LabUnavailable {
     /// The kernel grants no user namespace.
-    #[error("no user namespace ({0}): run as root, or allow them (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)")]
+    #[error(
+        "no user namespace ({0}): run as root, or allow them (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+    )]
     UserNamespace(io::Error),
     /// The user namespace is there, but this user cannot become its root.
     #[error("cannot write {file} ({source}): run as root")]
@@ -160,10 +162,10 @@ mod tests {
             return skip(&reason.to_string());
         }
         let mut command = this_test_binary();
-        let name = thread::current().name().unwrap().replace(
-            "nothing_is_left_behind_by_sigkill",
-            "hold_a_cable_and_a_ping",
-        );
+        let name = thread::current()
+            .name()
+            .unwrap()
+            .replace("nothing_is_left_behind_by_sigkill", "hold_a_cable_and_a_ping");
         let mut victim = command.arg(name).env(HOLD, "1").stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
         assert!(lines.map_while(Result::ok).any(|line| line == "holding"), "the victim did not start");
@@ -191,7 +193,8 @@ mod tests {
     }
 
     fn children_of(parent: u32) -> Vec<u32> {
-        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let pids =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         pids.filter(|pid| status(*pid).contains(&format!("PPid:\t{parent}\n"))).collect()
     }
 }

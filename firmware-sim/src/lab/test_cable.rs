@@ -28,8 +28,12 @@ impl Cable {
             return None;
         }
         let first = HostPlan { gateway: None, address: Self::FIRST, ..HostPlan::client() };
-        let second =
-            HostPlan { address: Self::SECOND, mac: [2, 0, 0, 0, 1, 3], name: "server".into(), ..first.clone() };
+        let second = HostPlan {
+            address: Self::SECOND,
+            mac: [2, 0, 0, 0, 1, 3],
+            name: "server".into(),
+            ..first.clone()
+        };
         let (first, first_tap) = Host::start(first).unwrap();
         let (second, second_tap) = Host::start(second).unwrap();
         let stop = Stop::default();

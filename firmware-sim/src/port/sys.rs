@@ -15,7 +15,11 @@ struct TunRequest {
 
 const _: () = assert!(size_of::<TunRequest>() == size_of::<libc::ifreq>());
 
-nix::ioctl_write_ptr_bad!(tun_set_iff, nix::request_code_write!(b'T', 202, size_of::<libc::c_int>()), TunRequest);
+nix::ioctl_write_ptr_bad!(
+    tun_set_iff,
+    nix::request_code_write!(b'T', 202, size_of::<libc::c_int>()),
+    TunRequest
+);
 
 /// Attaches `tun` to the TAP interface `name`, which is made if it does not exist.
 pub(super) fn attach(tun: &File, name: &str) -> io::Result<()> {

@@ -26,7 +26,9 @@ pub struct TapOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
     /// `/dev/net/tun` does not exist.
-    #[error("TAP {name}: /dev/net/tun is missing ({source}): load the kernel module (modprobe tun) or, in a container, pass --device /dev/net/tun")]
+    #[error(
+        "TAP {name}: /dev/net/tun is missing ({source}): load the kernel module (modprobe tun) or, in a container, pass --device /dev/net/tun"
+    )]
     NoDevice {
         /// The interface.
         name: String,
@@ -34,7 +36,9 @@ pub enum TapError {
         source: io::Error,
     },
     /// The caller may not open `/dev/net/tun`, or may not attach to this interface.
-    #[error("TAP {name}: no permission ({source}): run as root, grant CAP_NET_ADMIN, or make the TAP beforehand with `ip tuntap add dev {name} mode tap user $USER`")]
+    #[error(
+        "TAP {name}: no permission ({source}): run as root, grant CAP_NET_ADMIN, or make the TAP beforehand with `ip tuntap add dev {name} mode tap user $USER`"
+    )]
     Permission {
         /// The interface.
         name: String,
@@ -50,7 +54,9 @@ pub enum TapError {
         source: io::Error,
     },
     /// The name is not one that an interface can have, or belongs to an interface that is not a TAP.
-    #[error("TAP {name}: not a usable TAP name ({source}): take 1 to 15 bytes that name no other kind of interface")]
+    #[error(
+        "TAP {name}: not a usable TAP name ({source}): take 1 to 15 bytes that name no other kind of interface"
+    )]
     Name {
         /// The interface.
         name: String,
@@ -58,7 +64,9 @@ pub enum TapError {
         source: io::Error,
     },
     /// The interface exists, but a setting was refused.
-    #[error("TAP {name}: cannot set {what} ({source}): set it yourself with `ip link` or `ip address`, or grant CAP_NET_ADMIN")]
+    #[error(
+        "TAP {name}: cannot set {what} ({source}): set it yourself with `ip link` or `ip address`, or grant CAP_NET_ADMIN"
+    )]
     Configure {
         /// The interface.
         name: String,
@@ -150,7 +158,9 @@ impl Port for Tap {
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent> {
         match self.file.write(frame) {
             Ok(_) => Ok(Sent::Done),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => Ok(Sent::Full),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {
+                Ok(Sent::Full)
+            }
             Err(error) => Err(error),
         }
     }
@@ -172,7 +182,10 @@ mod tests {
     fn a_name_that_is_too_long_is_refused_with_a_remedy() {
         let error = Tap::open("a-name-of-sixteen", &TapOptions::default()).unwrap_err();
         // Without permission to open the device that comes first; both say what to do.
-        assert!(matches!(error, TapError::Name { .. } | TapError::Permission { .. } | TapError::NoDevice { .. }));
+        assert!(matches!(
+            error,
+            TapError::Name { .. } | TapError::Permission { .. } | TapError::NoDevice { .. }
+        ));
         assert!(error.to_string().contains("TAP a-name-of-sixteen: "));
     }
 

@@ -131,8 +131,8 @@ fn parse(text: &str) -> BTreeMap<String, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::test_cable::Cable;
     use crate::lab::host::LabHost;
+    use crate::lab::test_cable::Cable;
     use crate::lab::traffic::{Stop, exchange::EchoPlan, icmp};
 
     #[test]

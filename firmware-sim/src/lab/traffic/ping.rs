@@ -80,7 +80,11 @@ pub struct PingReport {
 ///
 /// # Errors
 /// Neither `ping` nor an ICMP socket can be had.
-pub(in crate::lab) fn spawn_iputils(host: &Host, plan: &PingPlan, stop: Stop) -> io::Result<Running<PingReport>> {
+pub(in crate::lab) fn spawn_iputils(
+    host: &Host,
+    plan: &PingPlan,
+    stop: Stop,
+) -> io::Result<Running<PingReport>> {
     let Some(version) = iputils_version() else {
         return spawn_on_socket(host, Judge::KernelSocket, plan, stop);
     };
@@ -365,7 +369,8 @@ mod tests {
     #[test]
     fn the_socket_judges_where_there_is_no_ping() {
         let Some(cable) = Cable::plug() else { return };
-        let report = spawn_on_socket(&cable.first, Judge::KernelSocket, &plan(20), Stop::default()).unwrap().join();
+        let report =
+            spawn_on_socket(&cable.first, Judge::KernelSocket, &plan(20), Stop::default()).unwrap().join();
         assert_eq!((report.sent, report.received, report.judge), (20, 20, Judge::KernelSocket));
     }
 }

@@ -27,11 +27,14 @@ impl Codec for Datagram {
 ///
 /// # Errors
 /// The host refuses.
-pub fn spawn_echo(host: &dyn LabHost, l4_port: u16, plan: EchoPlan, stop: Stop) -> io::Result<Running<EchoCounts>> {
+pub fn spawn_echo(
+    host: &dyn LabHost,
+    l4_port: u16,
+    plan: EchoPlan,
+    stop: Stop,
+) -> io::Result<Running<EchoCounts>> {
     let socket = host.open_udp(0, Some(SocketAddrV4::new(plan.target, l4_port)))?;
-    Running::start("udp echo", move |progress| {
-        exchange(&*socket, &Datagram, l4_port, &plan, &stop, progress)
-    })
+    Running::start("udp echo", move |progress| exchange(&*socket, &Datagram, l4_port, &plan, &stop, progress))
 }
 
 /// What a datagram service has seen.
@@ -53,7 +56,11 @@ pub struct DatagramCounts {
 ///
 /// # Errors
 /// The port is taken, or the host refuses.
-pub fn spawn_echo_server(host: &dyn LabHost, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
+pub fn spawn_echo_server(
+    host: &dyn LabHost,
+    l4_port: u16,
+    stop: Stop,
+) -> io::Result<Running<DatagramCounts>> {
     serve(host, "udp echo server", l4_port, stop, true)
 }
 
