@@ -97,9 +97,9 @@ fn error_forbidden(world: &World, frame: &[u8]) -> bool {
     let packet = &frame[14..];
     let address = |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
     let (source, destination) = (address(12), address(16));
-    let several = |to: Ipv4Addr| to.octets()[0] >= 224 || world.is_directed_broadcast(to);
-    let no_host =
-        several(source) || source.octets()[0] == 0 || source.is_loopback() || world.is_router(source);
+    let several = |at: Ipv4Addr| at.is_multicast() || at.is_broadcast() || world.is_directed_broadcast(at);
+    let zero_or_class_e = source.octets()[0] == 0 || source.octets()[0] >= 240;
+    let no_host = several(source) || zero_or_class_e || source.is_loopback() || world.is_router(source);
     let later_fragment = word(packet, 6) & 0x1fff != 0;
     // RFC 1122 §3.2.2 lists the errors; what is in nobody's list may be one, and so may be a message whose
     // type has been cut off.

@@ -88,6 +88,22 @@ pub(super) fn option_kinds(mut options: &[u8]) -> Check<Vec<u8>> {
     Ok(kinds)
 }
 
+/// Where the first malformed option starts.
+pub(super) fn bad_option(options: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < options.len() {
+        match options[at] {
+            0 => return None,
+            1 => at += 1,
+            _ => match options.get(at + 1) {
+                Some(&len) if len >= 2 && at + usize::from(len) <= options.len() => at += usize::from(len),
+                _ => return Some(at),
+            },
+        }
+    }
+    None
+}
+
 /// Addresses that nobody may use on the wire, whoever is meant.
 fn addresses(world: &World, link_group: bool, packet: &Packet<'_>) -> Check<()> {
     let (source, destination) = (packet.source, packet.destination);
@@ -143,6 +159,9 @@ mod tests {
         assert_eq!(option_kinds(&[205, 2, 205, 2]), Ok(vec![205, 205]));
         assert_eq!(option_kinds(&[7, 5, 0, 0]), malformed);
         assert_eq!(option_kinds(&[1, 1, 1, 7]), malformed);
+        assert_eq!(bad_option(&[1, 1, 1, 7]), Some(3));
+        assert_eq!(bad_option(&[148, 4, 0, 0, 7, 5, 0, 0]), Some(4));
+        assert_eq!(bad_option(&[148, 4, 0, 0, 0, 5]), None);
     }
 
     #[test]

@@ -9,9 +9,11 @@ mod judge;
 mod judge_ipv4;
 mod judge_local;
 mod repair;
+mod reply;
 mod triage;
 
 pub use fields::{fields, right_action};
 pub use judge::{Judgement, judge};
-pub use repair::{forward, repair, timestamp_reply_matches};
+pub use repair::{forward, repair};
+pub use reply::{parameter_problem_matches, timestamp_reply_matches};
 pub use triage::triage;
