@@ -278,4 +278,21 @@ mod tests {
         assert_eq!(host.run(|| 1), 1);
         assert!(host.forget_neighbor(Ipv4Addr::new(10, 0, 2, 1)).is_ok());
     }
+
+    #[test]
+    fn a_tap_has_one_holder_and_comes_up_configured() {
+        if let Err(reason) = probe_tap() {
+            return skip(&reason.to_string());
+        }
+        let (host, tap) = Host::start(HostPlan::client()).unwrap();
+        let again = host.run(|| Tap::open("lan0", &TapOptions::default()).map(drop)).unwrap_err();
+        assert!(matches!(again, TapError::Busy { .. }), "{again}");
+        let loopback = host.run(|| Tap::open("lo", &TapOptions::default()).map(drop)).unwrap_err();
+        assert!(matches!(loopback, TapError::Name { .. }), "{loopback}");
+        let link = host.run(|| Netlink::open()?.link("lan0")).unwrap();
+        assert_eq!((link.index, link.up, link.mtu, link.mac), (tap.index(), true, 1500, tap.kernel_mac()));
+        drop(tap);
+        // Not persistent: the interface goes with its descriptor.
+        assert!(host.run(|| Netlink::open()?.link("lan0")).is_err());
+    }
 }

@@ -36,9 +36,10 @@ pub enum LabUnavailable {
     Host(#[from] HostError),
 }
 
-/// Gives a process without root a user and network namespace of its own, in which it is root.
+/// Gives a process without root a user namespace of its own, in which it is root and may make hosts.
 ///
-/// Call it first thing in `main`: the kernel refuses it to a process with threads. Root stays as it is.
+/// Call it in `main` for the lab alone, before any thread: the kernel refuses it to a process with threads.
+/// Root stays as it is. The network stays, so that a model server can still be reached.
 ///
 /// # Errors
 /// The kernel refuses; the lab can then only run in memory.
@@ -53,8 +54,7 @@ pub fn enter_unprivileged() -> Result<Privilege, LabUnavailable> {
 pub fn enter_user_namespace() -> Result<Privilege, LabUnavailable> {
     // Afterwards both read as the overflow id.
     let (user, group) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-        .map_err(|errno| LabUnavailable::UserNamespace(errno.into()))?;
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| LabUnavailable::UserNamespace(errno.into()))?;
     let write = |file, text: &str| {
         fs::write(format!("/proc/self/{file}"), text).map_err(|source| LabUnavailable::Map { file, source })
     };

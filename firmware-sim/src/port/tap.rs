@@ -35,7 +35,17 @@ pub enum TapError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The caller may not open `/dev/net/tun`, or may not attach to this interface.
+    /// The caller may not open `/dev/net/tun`.
+    #[error(
+        "TAP {name}: this user may not open /dev/net/tun ({source}): run as root, or allow it (chmod 666 /dev/net/tun)"
+    )]
+    DevicePermission {
+        /// The interface.
+        name: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The caller may not attach to this interface.
     #[error(
         "TAP {name}: no permission ({source}): run as root, grant CAP_NET_ADMIN, or make the TAP beforehand with `ip tuntap add dev {name} mode tap user $USER`"
     )]
@@ -120,7 +130,9 @@ impl Tap {
 fn refused(name: &str, source: io::Error) -> TapError {
     let name = name.to_owned();
     match source.raw_os_error() {
-        Some(libc::EACCES | libc::EPERM) => TapError::Permission { name, source },
+        // The device's mode gives EACCES, TUNSETIFF gives EPERM.
+        Some(libc::EACCES) => TapError::DevicePermission { name, source },
+        Some(libc::EPERM) => TapError::Permission { name, source },
         Some(libc::EBUSY) => TapError::Busy { name, source },
         Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => TapError::NoDevice { name, source },
         _ => TapError::Name { name, source },
@@ -192,8 +204,8 @@ mod tests {
     #[test]
     fn each_refusal_names_its_remedy() {
         for (code, word) in [
-            (libc::EACCES, "CAP_NET_ADMIN"),
-            (libc::EPERM, "run as root"),
+            (libc::EACCES, "chmod 666"),
+            (libc::EPERM, "CAP_NET_ADMIN"),
             (libc::EBUSY, "another process"),
             (libc::ENOENT, "modprobe tun"),
             (libc::EINVAL, "15 bytes"),

@@ -8,7 +8,9 @@ use std::fmt;
 use std::io;
 
 /// Sends Ethernet frames, byte for byte; made by [`LabHost::open_raw`](crate::lab::host::LabHost::open_raw).
-pub struct RawSender(Box<dyn Fn(&[u8]) -> io::Result<Sent> + Send + Sync>);
+pub struct RawSender(Box<SendFrame>);
+
+type SendFrame = dyn Fn(&[u8]) -> io::Result<Sent> + Send + Sync;
 
 impl RawSender {
     pub(in crate::lab) fn new(send: impl Fn(&[u8]) -> io::Result<Sent> + Send + Sync + 'static) -> Self {
