@@ -1,3 +1,6 @@
-//! Prompts.
+//! Prompts: the embedded model's tokens, the text for general models, and what they may answer.
 
+pub mod decode;
+pub mod schema;
+pub mod text;
 pub mod tokens;

@@ -1,0 +1,265 @@
+//! Tests of the service: every request ends once, nothing blocks, and it stops in time.
+
+use super::*;
+use crate::answer::OwnedAction;
+use crate::backend::{BackendAnswer, LocalBackend, OpenAi, OpenAiConfig};
+use crate::error::{BackendError, SlowPathError};
+use crate::testing::diverted;
+use crate::testing::server::{Act, Server, choose};
+use stack::{ActionKind, Anomaly, DivertId};
+use std::sync::atomic::AtomicUsize;
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// A model made of a closure.
+struct Fake<F>(F);
+
+impl<F: FnMut(&Request) -> Result<BackendAnswer, BackendError> + Send> LocalBackend for Fake<F> {
+    fn answer(&mut self, request: &Request) -> Result<BackendAnswer, BackendError> {
+        (self.0)(request)
+    }
+}
+
+fn drop_it(request: &Request) -> Result<BackendAnswer, BackendError> {
+    Ok(BackendAnswer {
+        nonce: request.diverted.nonce,
+        reason: request.diverted.reason(),
+        action: OwnedAction::Symbolic(ActionKind::Drop),
+        probability: Some(0.75),
+        prompt_tokens: 7,
+        answer_tokens: 2,
+    })
+}
+
+fn numbered(slot: u16) -> Diverted {
+    Diverted { id: DivertId { slot, generation: 3 }, ..diverted(Anomaly::SnapIpv4) }
+}
+
+fn openai(server: &Server) -> OpenAi {
+    OpenAi::with_key(OpenAiConfig::new(server.url().parse().unwrap()), None).unwrap()
+}
+
+/// The next `count` replies.
+fn replies(service: &Service, count: usize) -> Vec<Reply> {
+    let start = Instant::now();
+    let mut replies = Vec::new();
+    while replies.len() < count {
+        replies.extend(service.try_recv());
+        assert!(start.elapsed() < LONG, "{} of {count} replies", replies.len());
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    replies
+}
+
+/// Waits until nothing is in flight, and checks that the books balance.
+fn settled(service: &Service) -> Snapshot {
+    let start = Instant::now();
+    loop {
+        let metrics = service.metrics();
+        assert_eq!(metrics.submitted, metrics.ended() + metrics.in_flight);
+        if metrics.in_flight == 0 {
+            return metrics;
+        }
+        assert!(start.elapsed() < LONG, "{metrics:?}");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+#[test]
+fn answers_come_back_under_their_ids_and_wake_the_owner() {
+    let woken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&woken);
+    let waker: Waker = Arc::new(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let config = ServiceConfig { waker: Some(waker), ..ServiceConfig::default() };
+    let mut service = Service::start(Fake(drop_it), config).unwrap();
+    for slot in 0..50 {
+        service.submit(numbered(slot), &[1, 2, 3], LONG).unwrap();
+    }
+    for (slot, reply) in replies(&service, 50).iter().enumerate() {
+        assert_eq!(usize::from(reply.id.slot), slot);
+        let answer = reply.answer.as_ref().unwrap();
+        assert_eq!((answer.id, answer.nonce, answer.reason), (reply.id, 0x0bad_cafe, Anomaly::SnapIpv4));
+        assert_eq!((reply.prompt_tokens, reply.answer_tokens, reply.probability), (7, 2, Some(0.75)));
+        let Times { queued, started, finished } = reply.times;
+        assert!(queued <= started.unwrap() && started.unwrap() <= finished);
+    }
+    service.stop();
+    let metrics = settled(&service);
+    assert_eq!((metrics.answered, metrics.total.count), (50, 50));
+    assert_eq!((metrics.prompt_tokens, metrics.answer_tokens), (350, 100));
+    assert_eq!(woken.load(Ordering::SeqCst), 50);
+    assert_eq!(service.submit(numbered(0), &[], LONG), Err(Refused::Stopped));
+    assert_eq!(settled(&service).refused, 1);
+}
+
+#[test]
+fn a_full_queue_refuses_and_never_blocks() {
+    let (release, gate) = std_mpsc::channel::<()>();
+    let slow = Fake(move |request: &Request| {
+        let _ = gate.recv_timeout(LONG);
+        drop_it(request)
+    });
+    let service = Service::start(slow, ServiceConfig { queue: 4, ..ServiceConfig::default() }).unwrap();
+    let accepted = (0..100).filter(|&slot| service.submit(numbered(slot), &[0; 60], LONG).is_ok()).count();
+    // Four wait, and the model may have taken one.
+    assert!((4..=5).contains(&accepted), "{accepted}");
+    assert_eq!(service.submit(numbered(0), &[], LONG), Err(Refused::QueueFull));
+    drop(release);
+    let metrics = settled(&service);
+    assert_eq!((metrics.answered, metrics.refused), (accepted as u64, 101 - accepted as u64));
+}
+
+#[test]
+fn a_full_reply_channel_drops_and_counts() {
+    let config = ServiceConfig { replies: 3, ..ServiceConfig::default() };
+    let service = Service::start(Fake(drop_it), config).unwrap();
+    for slot in 0..20 {
+        service.submit(numbered(slot), &[], LONG).unwrap();
+    }
+    let metrics = settled(&service);
+    assert_eq!((metrics.answered, metrics.replies_dropped), (3, 17));
+    assert_eq!(replies(&service, 3).len(), 3);
+    assert_eq!(service.try_recv(), None);
+}
+
+#[test]
+fn what_is_too_late_is_not_asked_or_not_believed() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let slow = Fake(move |request: &Request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(30));
+        drop_it(request)
+    });
+    let service = Service::start(slow, ServiceConfig::default()).unwrap();
+    service.submit(numbered(0), &[], Duration::ZERO).unwrap();
+    service.submit(numbered(1), &[], Duration::from_millis(25)).unwrap();
+    service.submit(numbered(2), &[], Duration::from_millis(25)).unwrap();
+    service.submit(numbered(3), &[], Duration::MAX).unwrap();
+    let replies = replies(&service, 4);
+    for late in &replies[..3] {
+        assert_eq!(late.answer, Err(SlowPathError::Deadline));
+    }
+    let started: Vec<bool> = replies.iter().map(|reply| reply.times.started.is_some()).collect();
+    assert!(!started[0] && !started[2] && started[3], "{started:?}");
+    assert!(replies[3].answer.is_ok());
+    assert_eq!(asked.load(Ordering::SeqCst), started.iter().filter(|started| **started).count());
+    let metrics = settled(&service);
+    assert_eq!((metrics.answered, metrics.deadlines), (1, 3));
+}
+
+#[test]
+fn errors_and_panics_cost_one_answer_each() {
+    let mut turn = 0;
+    let fickle = Fake(move |request: &Request| {
+        turn += 1;
+        match turn % 3 {
+            0 => drop_it(request),
+            1 => Err(BackendError::Model("no".into())),
+            _ => panic!("a test's panic, caught by the service"),
+        }
+    });
+    let service = Service::start(fickle, ServiceConfig::default()).unwrap();
+    for slot in 0..9 {
+        service.submit(numbered(slot), &[], LONG).unwrap();
+    }
+    let replies = replies(&service, 9);
+    assert_eq!(replies[0].answer, Err(BackendError::Model("no".into()).into()));
+    assert_eq!(replies[1].answer, Err(BackendError::Panicked.into()));
+    assert!(replies[2].answer.is_ok());
+    let metrics = settled(&service);
+    assert_eq!((metrics.answered, metrics.backend_errors), (3, 6));
+}
+
+#[test]
+fn http_answers_run_side_by_side_up_to_the_limit() {
+    let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let (peak, choose) = (Arc::clone(&most), choose("decapsulate"));
+    let server = Server::start(move |seen| {
+        peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(20));
+        now.fetch_sub(1, Ordering::SeqCst);
+        choose(seen)
+    });
+    let service =
+        Service::start(openai(&server), ServiceConfig { concurrency: 3, ..ServiceConfig::default() })
+            .unwrap();
+    for slot in 0..12 {
+        service.submit(numbered(slot), &[], LONG).unwrap();
+    }
+    let replies = replies(&service, 12);
+    assert!(replies.iter().all(|reply| reply.answer.is_ok()), "{replies:?}");
+    assert!((2..=3).contains(&most.load(Ordering::SeqCst)));
+    assert_eq!(settled(&service).answered, 12);
+}
+
+#[test]
+fn a_hung_server_costs_each_request_its_deadline_only() {
+    let server = Server::start(|_| Act::Hang);
+    let config = ServiceConfig { concurrency: 2, ..ServiceConfig::default() };
+    let service = Service::start(openai(&server), config).unwrap();
+    for slot in 0..10 {
+        service.submit(numbered(slot), &[], Duration::from_millis(100)).unwrap();
+    }
+    let replies = replies(&service, 10);
+    assert!(replies.iter().all(|reply| reply.answer == Err(SlowPathError::Deadline)));
+    let asked = replies.iter().filter(|reply| reply.times.started.is_some()).count();
+    assert_eq!(asked, 2, "what waited behind them is not asked");
+    assert_eq!(settled(&service).deadlines, 10);
+}
+
+#[test]
+fn http_errors_are_counted_as_the_backends() {
+    let server = Server::start(|_| Act::Reply(500, String::new()));
+    let service = Service::start(openai(&server), ServiceConfig::default()).unwrap();
+    service.submit(numbered(0), &[], LONG).unwrap();
+    assert!(matches!(replies(&service, 1)[0].answer, Err(SlowPathError::Backend(BackendError::Http(_)))));
+    assert_eq!(settled(&service).backend_errors, 1);
+}
+
+#[test]
+fn stopping_is_quick_with_a_hung_server_and_still_balances() {
+    let server = Server::start(|_| Act::Hang);
+    let config = ServiceConfig { concurrency: 2, ..ServiceConfig::default() };
+    let mut service = Service::start(openai(&server), config).unwrap();
+    for slot in 0..10 {
+        service.submit(numbered(slot), &[], LONG).unwrap();
+    }
+    while server.seen().is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let start = Instant::now();
+    service.stop();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    let metrics = service.metrics();
+    assert_eq!((metrics.stopped, metrics.in_flight), (10, 0));
+    assert_eq!(replies(&service, 10)[9].answer, Err(SlowPathError::Stopped));
+    drop(service);
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_model_that_never_returns_does_not_hold_up_the_drop() {
+    let (release, gate) = std_mpsc::channel::<()>();
+    let stuck = Fake(move |request: &Request| {
+        let _ = gate.recv();
+        drop_it(request)
+    });
+    let service = Service::start(stuck, ServiceConfig::default()).unwrap();
+    service.submit(numbered(0), &[], LONG).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    let start = Instant::now();
+    drop(service);
+    assert!(start.elapsed() < PATIENCE + Duration::from_secs(1));
+    drop(release);
+}
+
+#[test]
+fn sizes_of_zero_are_refused() {
+    let config = |queue, replies, concurrency| ServiceConfig { queue, replies, concurrency, waker: None };
+    for config in [config(0, 1, 1), config(1, 0, 1), config(1, 1, 0)] {
+        assert!(matches!(Service::start(Fake(drop_it), config), Err(StartError::Zero(_))));
+    }
+}
