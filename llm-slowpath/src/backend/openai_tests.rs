@@ -135,6 +135,15 @@ fn hanging_and_absent_servers_end_in_time() {
 }
 
 #[test]
+fn https_insists_on_tls() {
+    let server = Server::start(choose("drop"));
+    let url = server.url().replace("http:", "https:");
+    let error = ask(&client(&url, None), Anomaly::SnapIpv4).unwrap_err();
+    assert!(matches!(error, B::Http(HttpError::Connect(_) | HttpError::Timeout)), "{error:?}");
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
 fn the_key_is_never_shown() {
     let client = client("http://127.0.0.1:1", Some("sk-hunter2"));
     let error = ask(&client, Anomaly::SnapIpv4).unwrap_err();

@@ -112,6 +112,15 @@ mod tests {
     }
 
     #[test]
+    fn specs_open() {
+        for text in ["embedded", "openai:http://127.0.0.1:1/", "openai:https://127.0.0.1:1/"] {
+            text.parse::<BackendSpec>().unwrap().open().unwrap();
+        }
+        let missing = "embedded:/nonexistent/weights".parse::<BackendSpec>().unwrap().open().unwrap_err();
+        assert!(missing.to_string().contains("/nonexistent/weights"), "{missing}");
+    }
+
+    #[test]
     fn wrong_specs_are_explained_without_their_secrets() {
         for (text, hint) in [
             ("oracle", "unknown backend"),

@@ -2,7 +2,8 @@
 //!
 //! For every reason but the ping experiment's the frame part is a *class prompt*: it holds the class
 //! key's content, the nonce and what follows from the reason, so no address and no payload byte can
-//! occur in it. The ping experiment's is a *frame prompt*: it holds the request's 28 header bytes.
+//! occur in it. The ping experiment's is a *frame prompt*: it holds the request's 28 header bytes, with
+//! pseudonyms for the addresses.
 
 use super::schema::{self, DELTA, Task};
 use serde_json::{Map, Value, json};
@@ -126,7 +127,9 @@ fn ping(frame: &[u8]) -> Option<Value> {
     if icmp.msg_type() != Icmpv4Message::EchoRequest {
         return None;
     }
-    let (ip_header, icmp_header) = ethernet.payload().get(..PING_HEADER)?.split_at(20);
+    let mut header: [u8; PING_HEADER] = ethernet.payload().get(..PING_HEADER)?.try_into().ok()?;
+    pseudonyms(&mut header);
+    let (ip_header, icmp_header) = header.split_at(20);
     let verdict = |right: bool| if right { "right" } else { "wrong" };
     Some(json!({
         "ip_header_hex": hex(ip_header),
@@ -134,6 +137,23 @@ fn ping(frame: &[u8]) -> Option<Value> {
         "ip_checksum_is": verdict(ip.verify_checksum()),
         "icmp_checksum_is": verdict(icmp.verify_checksum()),
     }))
+}
+
+/// Replaces both addresses by pseudonyms out of 192.0/16 whose words have the same one's complement sum.
+/// The header checksum covers nothing else of them, so what the model computes fits the real frame.
+fn pseudonyms(header: &mut [u8; PING_HEADER]) {
+    // 192.0.x.y asks 192.0.2.1; x.y is what the sum of the real addresses leaves over.
+    const NET: u16 = 0xc000;
+    const HOST: u16 = 0x0201;
+    let add = |sum: u16, word: u16| {
+        let (sum, carry) = sum.overflowing_add(word);
+        sum + u16::from(carry)
+    };
+    let words = header[12..20].chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    let rest = words.chain([!NET, !NET, !HOST]).fold(0, add);
+    for (place, word) in [NET, rest, NET, HOST].into_iter().enumerate() {
+        header[12 + 2 * place..14 + 2 * place].copy_from_slice(&word.to_be_bytes());
+    }
 }
 
 /// Bytes as hex words: payload is never shown as text.

@@ -97,6 +97,7 @@ fn a_ping_prompt_holds_the_headers_and_no_payload() {
     let frame = echo_request(b"secret payload");
     let text = frame_part(&diverted, &frame).unwrap();
     assert!(text.contains("4500 002a"), "{text}");
+    assert!(!text.contains("0a00 01"), "no address: {text}");
     assert!(text.contains(r#""ip_checksum_is":"right""#) && text.contains(r#""icmp_checksum_is":"right""#));
     assert!(!text.contains("7365 6372") && !text.contains("736563") && !text.contains("secret"));
     let mut damaged = frame.clone();
@@ -109,6 +110,28 @@ fn a_ping_prompt_holds_the_headers_and_no_payload() {
         let mut other = frame.clone();
         other[at] ^= 0x21;
         assert_eq!(frame_part(&diverted, &other), Err(NOT_AN_ECHO_REQUEST), "byte {at}");
+    }
+}
+
+#[test]
+fn pseudonyms_leave_the_header_checksum_alone() {
+    let mut header: [u8; PING_HEADER] = echo_request(b"0123456789")[14..42].try_into().unwrap();
+    for (source, destination) in [
+        ([10, 0, 1, 2], [10, 0, 1, 1]),
+        ([0; 4], [0; 4]),
+        ([255; 4], [255; 4]),
+        ([192, 0, 2, 1], [192, 0, 2, 1]),
+        ([203, 0, 113, 77], [198, 51, 100, 200]),
+    ] {
+        header[12..16].copy_from_slice(&source);
+        header[16..20].copy_from_slice(&destination);
+        Ipv4Packet::new_unchecked(&mut header[..]).fill_checksum();
+        let before = header;
+        pseudonyms(&mut header);
+        assert!(Ipv4Packet::new_unchecked(&header[..]).verify_checksum(), "{before:?} {header:?}");
+        assert_eq!((&header[..12], &header[20..]), (&before[..12], &before[20..]));
+        assert_eq!((&header[12..14], &header[16..20]), (&[192, 0][..], &[192, 0, 2, 1][..]));
+        header = before;
     }
 }
 

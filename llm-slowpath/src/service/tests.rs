@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::answer::OwnedAction;
-use crate::backend::{BackendAnswer, LocalBackend, OpenAi, OpenAiConfig};
+use crate::backend::{BackendAnswer, Embedded, LocalBackend, OpenAi, OpenAiConfig};
 use crate::error::{BackendError, SlowPathError};
-use crate::testing::diverted;
 use crate::testing::server::{Act, Server, choose};
+use crate::testing::{diverted, echo_request};
 use stack::{ActionKind, Anomaly, DivertId};
 use std::sync::atomic::AtomicUsize;
 
@@ -92,6 +92,21 @@ fn answers_come_back_under_their_ids_and_wake_the_owner() {
     assert_eq!(woken.load(Ordering::SeqCst), 50);
     assert_eq!(service.submit(numbered(0), &[], LONG), Err(Refused::Stopped));
     assert_eq!(settled(&service).refused, 1);
+}
+
+#[test]
+fn the_embedded_model_answers_too() {
+    let service = Service::start(Embedded::new().unwrap(), ServiceConfig::default()).unwrap();
+    service.submit(numbered(1), &[0; 60], LONG).unwrap();
+    let echo = Diverted { class: diverted(Anomaly::EchoRequest).class, ..numbered(2) };
+    service.submit(echo, &echo_request(b"0123456789"), LONG).unwrap();
+    for (reply, reason) in replies(&service, 2).iter().zip([Anomaly::SnapIpv4, Anomaly::EchoRequest]) {
+        let answer = reply.answer.as_ref().unwrap();
+        assert_eq!((answer.id, answer.nonce, answer.reason), (reply.id, 0x0bad_cafe, reason));
+        assert!((0.0..=1.0).contains(&reply.probability.unwrap()), "{reply:?}");
+        assert!(reply.prompt_tokens > 0 && reply.answer_tokens > 0);
+    }
+    assert_eq!(settled(&service).answered, 2);
 }
 
 #[test]
