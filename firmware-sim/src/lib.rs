@@ -1,4 +1,9 @@
-//! firmware-sim
+//! The firmware's main loop on a host: TAP ports, the lab, and the `softrouter` command.
 
+pub mod clock;
+pub mod config;
+pub mod decision_log;
+pub mod event_loop;
 pub mod lab;
 pub mod port;
+pub mod storage;

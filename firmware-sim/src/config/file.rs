@@ -1,0 +1,67 @@
+//! The shape of `router.toml`, before anything in it is believed.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) router: RouterTable,
+    #[serde(default)]
+    pub(super) port: Vec<PortEntry>,
+    #[serde(default)]
+    pub(super) route: Vec<RouteEntry>,
+    #[serde(default)]
+    pub(super) modes: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
+}
+
+/// `[router]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouterTable {
+    pub(super) posture: Option<Spanned<String>>,
+    pub(super) backend: Option<Spanned<String>>,
+}
+
+/// `[[port]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortEntry {
+    pub(super) name: Spanned<String>,
+    pub(super) mac: Spanned<String>,
+    #[serde(default = "ethernet_mtu")]
+    pub(super) mtu: Spanned<usize>,
+    pub(super) addresses: Vec<Spanned<String>>,
+}
+
+fn ethernet_mtu() -> Spanned<usize> {
+    Spanned::new(0..0, 1500)
+}
+
+/// `[[route]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteEntry {
+    pub(super) prefix: Spanned<String>,
+    pub(super) next_hop: Option<Spanned<String>>,
+    pub(super) port: Spanned<String>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsTable {
+    pub(super) deadline_ms: Option<Spanned<u32>>,
+    pub(super) diverts_per_second: Option<Spanned<u32>>,
+    pub(super) divert_burst: Option<Spanned<u32>>,
+    pub(super) divert_queue: Option<Spanned<u32>>,
+    pub(super) divert_outstanding: Option<Spanned<u32>>,
+    pub(super) diverts_per_source: Option<Spanned<u32>>,
+    pub(super) observe_one_in: Option<Spanned<u32>>,
+    pub(super) icmp_errors_per_second: Option<Spanned<u32>>,
+}
