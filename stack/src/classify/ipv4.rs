@@ -114,7 +114,8 @@ pub(crate) fn classify(
 fn for_us(packet: &[u8], info: &Ipv4Info, group: bool) -> Result<(), Anomaly> {
     let payload = &packet[info.header_len..];
     if info.is_fragment() {
-        if info.fragment_offset + payload.len() > usize::from(u16::MAX) {
+        // The reassembled datagram has a header, too.
+        if info.fragment_offset + packet.len() > usize::from(u16::MAX) {
             return Err(Anomaly::Ipv4FragmentTooLarge);
         }
         if payload.is_empty() || (info.more_fragments && !payload.len().is_multiple_of(8)) {

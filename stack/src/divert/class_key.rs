@@ -189,10 +189,10 @@ impl Reader<'_> {
 
     /// The class of what the tag or envelope holds, as [`Field::Inner`] encodes it.
     fn inner(&self) -> u16 {
-        let packet = self.packet();
-        if packet.is_empty() {
+        if network_offset(self.frame).is_none() {
             return 255;
         }
+        let packet = self.packet();
         // An envelope's 802.3 length says where the packet ends; what follows is padding.
         let packet = match word(self.frame, ETHERNET_HEADER - 2) {
             length @ 0..=1500 => &packet[..packet.len().min(usize::from(length).saturating_sub(SNAP))],

@@ -77,7 +77,10 @@ pub(crate) fn is_forbidden(frame: &[u8], port: &PortConfig, locals: &Locals) -> 
 /// `out`; its length in bytes. The quote is as long as [`MAX_LEN`] allows.
 pub(crate) fn build(error: IcmpError, original: &[u8], from: Ipv4Address, out: &mut [u8]) -> usize {
     let (icmp_type, code, rest) = error.head();
-    let claimed = usize::from(word(original, 2)).max(MIN_HEADER);
+    // Padding is not quoted. A total length that is too short to be true still leaves the header and
+    // 8 bytes, which RFC 1122 §3.2.2 asks for.
+    let header_len = usize::from(original[0] & 0x0f) * 4;
+    let claimed = usize::from(word(original, 2)).max(header_len + 8);
     let quote = original.len().min(claimed).min(MAX_LEN - MIN_HEADER - icmp::HEADER);
     let len = MIN_HEADER + icmp::HEADER + quote;
     let out = &mut out[..len];
@@ -138,7 +141,7 @@ mod tests {
             let mut out = [0; 1500];
             let written = build(IcmpError::FragmentationNeeded(1400), &original, from, &mut out);
             let out = &out[..written];
-            assert_eq!(written, (28 + len).min(576));
+            assert_eq!(written, (28 + len).min(576), "{len}");
             assert!(checksum::verify(&out[..20]) && checksum::verify(&out[20..]));
             assert_eq!(out[1], 0xd8, "precedence 6, TOS bits kept, ECN cleared");
             assert_eq!(&out[12..20], &[10, 0, 1, 1, 10, 0, 1, 2]);
@@ -154,5 +157,17 @@ mod tests {
         original.extend_from_slice(&[0; 18]);
         let mut out = [0; 600];
         assert_eq!(build(IcmpError::TimeExceeded, &original, Ipv4Address::new(1, 2, 3, 4), &mut out), 56);
+    }
+
+    #[test]
+    fn a_total_length_that_lies_still_leaves_header_and_8_bytes() {
+        let mut original = packet(60);
+        original[0] = 0x47;
+        original[3] = 10;
+        let mut out = [0; 600];
+        assert_eq!(
+            build(IcmpError::ParameterProblem(2), &original, Ipv4Address::new(1, 2, 3, 4), &mut out),
+            28 + 28 + 8
+        );
     }
 }

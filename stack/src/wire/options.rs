@@ -21,8 +21,9 @@ pub const SOURCE_ROUTE: u8 = 64;
 /// End of Options and No-Operation have none.
 ///
 /// # Errors
-/// The offset, within the IPv4 header, of the length octet that is 0, 1 or runs past the header
-/// (RFC 1122 §3.2.1.8: the pointer of a Parameter Problem).
+/// The offset, within the IPv4 header, of the length octet that is 0, 1 or runs past the header; where
+/// the header ends before that octet, of the option's kind (RFC 1122 §3.2.1.8: the pointer of a
+/// Parameter Problem).
 pub fn survey(options: &[u8]) -> Result<u8, u8> {
     let mut seen = 0;
     let mut rest = options;
@@ -41,10 +42,11 @@ pub fn survey(options: &[u8]) -> Result<u8, u8> {
             131 | 137 => seen |= SOURCE_ROUTE,
             _ => seen |= UNKNOWN,
         }
-        let length_at = 20 + (options.len() - after_kind.len());
-        let length = after_kind.first().copied().map_or(0, usize::from);
+        let kind_at = 20 + (options.len() - rest.len()) as u8;
+        let Some(&length) = after_kind.first() else { return Err(kind_at) };
+        let length = usize::from(length);
         if length < 2 || length > rest.len() {
-            return Err(length_at as u8);
+            return Err(kind_at + 1);
         }
         rest = &rest[length..];
     }
@@ -81,6 +83,10 @@ mod tests {
         assert_eq!(survey(&[7, 0, 0, 0]), Err(21));
         assert_eq!(survey(&[1, 7, 1, 0]), Err(22));
         assert_eq!(survey(&[7, 5, 4, 0]), Err(21));
-        assert_eq!(survey(&[1, 1, 1, 7]), Err(24), "the length octet itself is missing");
+        assert_eq!(
+            survey(&[1, 1, 1, 7]),
+            Err(23),
+            "the length octet is missing: the kind is the last octet there is"
+        );
     }
 }
