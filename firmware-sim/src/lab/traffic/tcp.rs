@@ -223,6 +223,8 @@ mod tests {
         assert!(counts.is_clean(), "{counts:?}");
         assert_eq!((counts.sent, counts.durations.len(), counts.cut_short), (3 * bytes, 3, 0));
         assert_eq!((server.progress().get(), server.join()), (3 * bytes, 3));
+        // A TAP that offloaded checksums would hand over segments without them.
+        assert_eq!(cable.second.counters().unwrap().malformed(), 0);
     }
 
     #[test]

@@ -126,6 +126,8 @@ mod tests {
         stop.store(true, Ordering::Relaxed);
         assert!(counts.is_clean() && counts.first_answered, "{counts:?}");
         assert_eq!(server.join().received, 300);
+        let judged = cable.second.counters().unwrap();
+        assert_eq!((judged.udp_in_datagrams, judged.malformed()), (300, 0));
     }
 
     #[test]

@@ -1,0 +1,289 @@
+//! The lab from beginning to end: hosts, router, load, and what came of it.
+
+use super::host::LabHost;
+use super::memory_hosts::MemoryHost;
+use super::namespace::{Host, HostError, HostPlan};
+use super::privilege::probe_tap;
+use super::scenario::{Load, Seen};
+use super::traffic::ping::{PingPlan, PingReport};
+use crate::clock::Clock;
+use crate::decision_log::DecisionLog;
+use crate::event_loop::{EventLoop, LoopError};
+use crate::lab::capture::Capture;
+use crate::port::{Port, memory};
+use crate::report::Outcome;
+use crate::storage;
+use llm_slowpath::{BackendSpec, SetupError};
+use smoltcp::time::Duration as RouterDuration;
+use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
+use stack::{Anomaly, Config, ConfigError, Mode, PortConfig, Posture, Rate, Router};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Frames that an in-memory cable holds in each direction.
+const CABLE: usize = 1024;
+/// The longest that held frames may need to settle after the load has ended.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct LabPlan {
+    /// How long the steady load lasts.
+    pub duration: Duration,
+    /// The ping experiment with this many requests, instead of the mixed load.
+    pub ping: Option<u64>,
+    /// Who answers.
+    pub backend: BackendSpec,
+    /// The router's stance.
+    pub posture: Posture,
+    /// Seeds the odd frames.
+    pub seed: u64,
+    /// In memory, even where TAPs are to be had.
+    pub memory: bool,
+    /// Where the decision log goes.
+    pub decision_log: Option<PathBuf>,
+    /// A folder for captures of what each host received.
+    pub capture: Option<PathBuf>,
+}
+
+/// Why the lab could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A host could not be made.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The backend could not be set up.
+    #[error(transparent)]
+    Backend(#[from] SetupError),
+    /// The router refused its configuration.
+    #[error("the lab's configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The owner loop failed.
+    #[error(transparent)]
+    Loop(#[from] LoopError),
+    /// A socket, thread or file was refused.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> LabError {
+    move |source| LabError::Io { what: what.into(), source }
+}
+
+/// The hosts, and the router's ends of their cables.
+struct Bench {
+    hosts: [Arc<dyn LabHost>; 2],
+    ports: Vec<Box<dyn Port>>,
+    captures: Vec<Capture>,
+    /// Why this is not a TAP run, if it is not.
+    not_tap: Option<String>,
+}
+
+fn set_up(plan: &LabPlan) -> Result<Bench, LabError> {
+    let why_not = if plan.memory { Some("--memory".to_owned()) } else { probe_tap().err().map(|e| e.to_string()) };
+    let plans = [HostPlan::client(), HostPlan::server()];
+    let mut hosts: Vec<Arc<dyn LabHost>> = Vec::new();
+    let mut ports: Vec<Box<dyn Port>> = Vec::new();
+    let mut captures = Vec::new();
+    for host_plan in plans {
+        let name = host_plan.name.clone();
+        if why_not.is_some() {
+            let (near, far) = memory::pair(&name, "lan0", CABLE).map_err(failed("a cable in memory"))?;
+            hosts.push(Arc::new(MemoryHost::start(host_plan, far).map_err(failed(format!("host {name}")))?));
+            ports.push(Box::new(near));
+        } else {
+            let (host, tap) = Host::start(host_plan)?;
+            for warning in host.warnings() {
+                eprintln!("{warning}");
+            }
+            if let Some(folder) = &plan.capture {
+                let path = folder.join(format!("{name}.pcap"));
+                captures.push(Capture::start(&host, &path).map_err(failed(path.display().to_string()))?);
+            }
+            hosts.push(Arc::new(host));
+            ports.push(Box::new(tap));
+        }
+    }
+    let hosts = hosts.try_into().map_err(|_| ()).expect("two plans make two hosts");
+    Ok(Bench { hosts, ports, captures, not_tap: why_not })
+}
+
+/// The lab's router: one address on each side.
+fn config(plan: &LabPlan, clock: &Clock) -> Config {
+    let mut config = Config::new(Clock::secret());
+    config.midnight_offset_ms = clock.midnight_offset_ms();
+    config.posture = plan.posture;
+    for network in [1, 2] {
+        let mac = EthernetAddress([2, 0, 0, 0, network, 1]);
+        let mut addresses = heapless::Vec::new();
+        let cidr = Ipv4Cidr::new([10, 0, network, 1].into(), 24);
+        // One address fits, and two ports do.
+        let _ = addresses.push(cidr);
+        let _ = config.ports.push(PortConfig { mac, mtu: 1500, addresses });
+    }
+    let remote = matches!(plan.backend, BackendSpec::OpenAi { .. });
+    let limits = &mut config.limits;
+    match (remote, plan.ping.is_some()) {
+        (false, false) => {}
+        // A request may wait for the slow path as long as `ping` waits for a reply.
+        (false, true) => limits.divert_rate = Rate { per_second: 2_000, burst: 200 },
+        (true, false) => {
+            limits.divert_deadline = RouterDuration::from_secs(2);
+            limits.divert_rate = Rate { per_second: 50, burst: 100 };
+        }
+        (true, true) => {
+            limits.divert_deadline = RouterDuration::from_secs(90);
+            limits.divert_rate = Rate { per_second: 2, burst: 16 };
+        }
+    }
+    if plan.ping.is_some() {
+        // Not a reason that must pass: this cannot be refused.
+        let _ = config.set_mode(Anomaly::EchoRequest, Mode::Enforce);
+    }
+    config
+}
+
+/// Runs the lab until its load is over or `stop` is set.
+///
+/// # Errors
+/// See [`LabError`].
+pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> {
+    let bench = set_up(plan)?;
+    let clock = Clock::start();
+    let config = config(plan, &clock);
+    let storage = storage::storage(&config.limits);
+    let router = Router::new(config, storage)?;
+    let backend = plan.backend.open()?;
+    let log = plan.decision_log.as_ref().map(|path| DecisionLog::create(path).map_err(failed(path.display().to_string())));
+    let mut owner = EventLoop::new(router, bench.ports, backend, clock, log.transpose()?)?;
+    let loop_stop = Arc::new(AtomicBool::new(false));
+    let ticker = Ticker::default();
+    let (inner_stop, inner_ticker) = (Arc::clone(&loop_stop), ticker.clone());
+    let owner = std::thread::Builder::new()
+        .name("router".into())
+        .spawn(move || {
+            let result = owner.run(&inner_stop, Duration::from_millis(100), |owner| inner_ticker.take(owner));
+            (owner, result)
+        })
+        .map_err(failed("the router's thread"))?;
+    let started = Instant::now();
+    // The router's thread ends only here or on a failure of its own, which ends the load, too.
+    let watch = || stop.load(Ordering::Relaxed) || owner.is_finished();
+    let done = load(plan, &bench.hosts, &ticker, watch);
+    let deadline = Instant::now() + SETTLE;
+    while !ticker.is_settled() && Instant::now() < deadline && !owner.is_finished() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let elapsed = started.elapsed();
+    loop_stop.store(true, Ordering::Relaxed);
+    let (owner, result) = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    result?;
+    let captured = bench.captures.into_iter().map(Capture::finish).collect::<io::Result<Vec<_>>>();
+    captured.map_err(failed("a capture"))?;
+    let (seen, ping) = done?;
+    Ok(Outcome::new(plan, &owner, elapsed, bench.not_tap, seen, ping, stop.load(Ordering::Relaxed)))
+}
+
+type Done = (Option<Seen>, Option<PingReport>);
+
+fn load(plan: &LabPlan, hosts: &[Arc<dyn LabHost>; 2], ticker: &Ticker, stopped: impl Fn() -> bool) -> Result<Done, LabError> {
+    let [client, server] = hosts;
+    let start = Instant::now();
+    if let Some(count) = plan.ping {
+        let remote = matches!(plan.backend, BackendSpec::OpenAi { .. });
+        let patience = Duration::from_secs(if remote { 95 } else { 1 });
+        let interval = if remote { Duration::from_secs(1) } else { Duration::from_millis(5) };
+        let target = HostPlan::client().gateway.expect("the client has a gateway");
+        let ping = PingPlan { target, count, interval, size: 56, timeout: patience };
+        let stop = Arc::new(AtomicBool::new(false));
+        let running = client.spawn_ping(&ping, Arc::clone(&stop)).map_err(failed("ping"))?;
+        let progress = running.progress();
+        while !running.is_finished() {
+            ticker.show(start.elapsed(), &format!("{} of {count} pings answered", progress.get()));
+            if stopped() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        ticker.end();
+        return Ok((None, Some(running.join())));
+    }
+    let load = Load::start(Arc::clone(client), Arc::clone(server), plan.seed).map_err(failed("the load"))?;
+    let (echoes, tcp) = load.progress();
+    while start.elapsed() < plan.duration && !stopped() {
+        let replies: u64 = echoes.iter().map(super::traffic::Progress::get).sum();
+        ticker.show(start.elapsed(), &format!("{replies} echoes and {} MB of TCP returned", tcp.get() / 1_000_000));
+    }
+    ticker.end();
+    Ok((Some(load.finish().map_err(failed("the load"))?), None))
+}
+
+/// A progress line, fed by the router's thread.
+#[derive(Debug, Clone, Default)]
+struct Ticker(Arc<std::sync::Mutex<Tick>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tick {
+    received: u64,
+    forwarded: u64,
+    diverted: u64,
+    injected: u64,
+    held: u64,
+    seen: bool,
+}
+
+impl Ticker {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Tick> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn take(&self, owner: &EventLoop) {
+        let stats = owner.router().stats();
+        *self.lock() = Tick {
+            received: stats.received.frames,
+            forwarded: stats.sent.forwarded.frames,
+            diverted: stats.diverts.iter().map(|d| d.held + d.observed).sum(),
+            injected: stats.sent.injected.frames,
+            held: stats.held.frames,
+            seen: true,
+        };
+    }
+
+    fn is_settled(&self) -> bool {
+        let tick = self.lock();
+        tick.seen && tick.held == 0
+    }
+
+    /// Shows the line, and waits a little.
+    fn show(&self, elapsed: Duration, load: &str) {
+        if io::stderr().is_terminal() {
+            let tick = *self.lock();
+            eprint!(
+                "\r\x1b[K{:5.1} s  in {}  forwarded {}  diverted {}  injected {}  |  {load}",
+                elapsed.as_secs_f64(),
+                tick.received,
+                tick.forwarded,
+                tick.diverted,
+                tick.injected
+            );
+            let _ = io::stderr().flush();
+        } else if elapsed.as_millis() % 5_000 < 200 {
+            let tick = *self.lock();
+            eprintln!("{:5.1} s  in {}  diverted {}  |  {load}", elapsed.as_secs_f64(), tick.received, tick.diverted);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
+    fn end(&self) {
+        if io::stderr().is_terminal() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The lab's load: healthy traffic of real sockets, odd frames from the client, and who judges them.
+//!
+//! Written against [`LabHost`], so that it is the same over TAPs and in memory.
+
+use super::host::LabHost;
+use super::traffic::counters::KernelCounters;
+use super::traffic::exchange::{EchoCounts, EchoPlan};
+use super::traffic::raw::RawSender;
+use super::traffic::tcp::{TcpCounts, TcpPlan};
+use super::traffic::udp::DatagramCounts;
+use super::traffic::{Progress, Running, Stop, icmp, tcp, udp};
+use crate::port::Sent;
+use pktgen::{Expected, Generator, World, build};
+use stack::Anomaly;
+use stack::classify::Kind;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+/// The router's addresses, on either side.
+const ROUTER: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 2, 1)];
+
+const UDP_ECHO: u16 = 7;
+const SERVICE: u16 = 7007;
+/// Frames of each repaired class a second.
+const REPAIRS_PER_SECOND: u32 = 20;
+/// Other odd frames a second.
+const ODD_PER_SECOND: u32 = 200;
+
+/// What the odd frames of one class carry, and where it must arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Repair {
+    reason: Anomaly,
+    /// UDP port of the server's socket that receives the repaired datagrams; 0: the client's own
+    /// kernel counts the replies.
+    sink: u16,
+}
+
+/// The four discretionary classes whose answers are injected and must be received by a kernel.
+const REPAIRS: [Repair; 4] = [
+    Repair { reason: Anomaly::VlanPriorityTag, sink: 9001 },
+    Repair { reason: Anomaly::SnapIpv4, sink: 9002 },
+    Repair { reason: Anomaly::Ipv4OptionTransit, sink: 9003 },
+    Repair { reason: Anomaly::IcmpTimestampRequest, sink: 0 },
+];
+
+/// One kind of healthy traffic.
+#[derive(Debug, Clone)]
+pub struct Healthy {
+    /// What it is, from where to where.
+    pub name: String,
+    /// Requests or bytes sent.
+    pub sent: u64,
+    /// Right replies or bytes received.
+    pub received: u64,
+    /// Did all of it arrive, and nothing else?
+    pub clean: bool,
+    /// Half of the round trips took at most this long, where they were measured.
+    pub rtt_p50: Option<Duration>,
+}
+
+/// One class of odd frames whose repair or reply must be received.
+#[derive(Debug, Clone, Copy)]
+pub struct Repaired {
+    /// Why the frames were diverted.
+    pub reason: Anomaly,
+    /// Frames sent.
+    pub sent: u64,
+    /// Datagrams or replies that a kernel received for them.
+    pub received: u64,
+}
+
+/// Everything the hosts saw.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Healthy traffic by kind.
+    pub healthy: Vec<Healthy>,
+    /// The four repaired classes.
+    pub repaired: Vec<Repaired>,
+    /// All other odd frames sent, by the anomaly that they were made to cause.
+    pub odd: BTreeMap<&'static str, u64>,
+    /// What the client's and the server's own stacks counted.
+    pub kernels: [KernelCounters; 2],
+}
+
+impl Seen {
+    /// Did all healthy traffic arrive?
+    pub fn all_healthy_arrived(&self) -> bool {
+        self.healthy.iter().all(|healthy| healthy.clean)
+    }
+}
+
+/// A load under way.
+pub struct Load {
+    hosts: [Arc<dyn LabHost>; 2],
+    clients: Stop,
+    servers: Stop,
+    cold: Vec<Healthy>,
+    echoes: Vec<(String, Running<EchoCounts>)>,
+    transfers: Running<TcpCounts>,
+    sinks: Vec<(Repair, Running<DatagramCounts>)>,
+    udp_server: Running<DatagramCounts>,
+    tcp_server: Running<u64>,
+    odd: std::thread::JoinHandle<OddSent>,
+    before: [KernelCounters; 2],
+}
+
+#[derive(Debug, Default)]
+struct OddSent {
+    repairs: [u64; REPAIRS.len()],
+    others: BTreeMap<&'static str, u64>,
+}
+
+impl Load {
+    /// Starts with cold neighbours: the first echo from each host to every address of the router and
+    /// to the other host must be answered. Then the steady load runs until [`Load::finish`].
+    ///
+    /// # Errors
+    /// A host refuses a socket.
+    pub fn start(client: Arc<dyn LabHost>, server: Arc<dyn LabHost>, seed: u64) -> io::Result<Self> {
+        let hosts = [client, server];
+        let clients = Stop::new(AtomicBool::new(false));
+        let servers = Stop::new(AtomicBool::new(false));
+        let [client, server] = &hosts;
+        let before = [client.counters()?, server.counters()?];
+        let udp_server = udp::spawn_echo_server(&**server, SERVICE, servers.clone())?;
+        let tcp_server = tcp::spawn_echo_server(&**server, SERVICE, servers.clone())?;
+        let sinks = REPAIRS
+            .iter()
+            .filter(|repair| repair.sink != 0)
+            .map(|&repair| Ok((repair, udp::spawn_sink(&**server, repair.sink, servers.clone())?)))
+            .collect::<io::Result<Vec<_>>>()?;
+        let cold = cold_start(&hosts, &clients)?;
+        let mut echoes = Vec::new();
+        let names = ["client", "server"];
+        for (from, peer) in [(0, SERVER), (1, CLIENT)] {
+            let host = &*hosts[from];
+            for target in ROUTER.into_iter().chain([peer]) {
+                let plan = EchoPlan::steady(target, if target == peer { 100 } else { 20 });
+                let name = format!("ICMP echo {} -> {target}", names[from]);
+                echoes.push((name, icmp::spawn_echo(host, plan, clients.clone())?));
+            }
+            for target in ROUTER {
+                let name = format!("UDP echo {} -> {target} port {UDP_ECHO}", names[from]);
+                let plan = EchoPlan::steady(target, 20);
+                echoes.push((name, udp::spawn_echo(host, UDP_ECHO, plan, clients.clone())?));
+            }
+        }
+        let plan = EchoPlan::steady(SERVER, 300);
+        let name = format!("UDP echo client -> {SERVER} port {SERVICE}");
+        echoes.push((name, udp::spawn_echo(&**client, SERVICE, plan, clients.clone())?));
+        let plan = TcpPlan {
+            target: SERVER,
+            l4_port: SERVICE,
+            bytes: 1 << 20,
+            transfers: None,
+            pause: Duration::from_millis(100),
+            timeout: Duration::from_secs(5),
+            seed,
+        };
+        let transfers = tcp::spawn_transfers(&**client, plan, clients.clone())?;
+        let (raw, stop) = (client.open_raw()?, clients.clone());
+        let odd = std::thread::Builder::new().name("odd frames".into()).spawn(move || send_odd(&raw, seed, &stop))?;
+        Ok(Self { hosts, clients, servers, cold, echoes, transfers, sinks, udp_server, tcp_server, odd, before })
+    }
+
+    /// Handles on replies and bytes received so far, for a progress line: (replies, bytes of TCP).
+    pub fn progress(&self) -> (Vec<Progress>, Progress) {
+        (self.echoes.iter().map(|(_, echo)| echo.progress()).collect(), self.transfers.progress())
+    }
+
+    /// Stops the clients, then the servers, and counts.
+    ///
+    /// # Errors
+    /// A host does not tell its counters.
+    pub fn finish(self) -> io::Result<Seen> {
+        self.clients.store(true, Ordering::Relaxed);
+        let odd = self.odd.join().unwrap_or_default();
+        let mut healthy = self.cold;
+        for (name, echo) in self.echoes {
+            healthy.push(summary(name, &echo.join()));
+        }
+        let tcp = self.transfers.join();
+        healthy.push(Healthy {
+            name: format!("TCP bytes client -> {SERVER} and back, {} transfers", tcp.started),
+            sent: tcp.sent,
+            received: tcp.received,
+            clean: tcp.is_clean(),
+            rtt_p50: None,
+        });
+        // What is injected takes a moment.
+        std::thread::sleep(Duration::from_millis(200));
+        self.servers.store(true, Ordering::Relaxed);
+        self.udp_server.join();
+        self.tcp_server.join();
+        let [client, server] = &self.hosts;
+        let kernels = [client.counters()?.since(&self.before[0]), server.counters()?.since(&self.before[1])];
+        let mut received: Vec<_> = self.sinks.into_iter().map(|(repair, sink)| (repair, distinct(&sink.join()))).collect();
+        let repaired = REPAIRS
+            .iter()
+            .zip(odd.repairs)
+            .map(|(&repair, sent)| {
+                let at_sink = received.iter().position(|(sink, _)| *sink == repair).map(|at| received.swap_remove(at).1);
+                let received = at_sink.unwrap_or(kernels[0].icmp_in_timestamp_reps);
+                Repaired { reason: repair.reason, sent, received }
+            })
+            .collect();
+        Ok(Seen { healthy, repaired, odd: odd.others, kernels })
+    }
+}
+
+/// Datagrams with different payloads.
+fn distinct(counts: &DatagramCounts) -> u64 {
+    counts.received - counts.duplicates
+}
+
+fn summary(name: String, counts: &EchoCounts) -> Healthy {
+    let mut rtts = counts.rtts.clone();
+    rtts.sort_unstable();
+    Healthy {
+        name,
+        sent: counts.sent,
+        received: counts.received,
+        clean: counts.is_clean() && counts.sent > 0,
+        rtt_p50: rtts.get(rtts.len() / 2).copied(),
+    }
+}
+
+/// One echo from each host to each address, the neighbours forgotten first.
+fn cold_start(hosts: &[Arc<dyn LabHost>; 2], stop: &Stop) -> io::Result<Vec<Healthy>> {
+    let mut sums = Vec::new();
+    for (from, (host, peer)) in hosts.iter().zip([SERVER, CLIENT]).enumerate() {
+        let mut sum = EchoCounts::default();
+        for target in ROUTER.into_iter().chain([peer]) {
+            host.forget_neighbor(ROUTER[from])?;
+            let counts = icmp::spawn_echo(&**host, EchoPlan::burst(target, 3), stop.clone())?.join();
+            sum.sent += counts.sent;
+            sum.received += counts.received;
+            sum.wrong += counts.wrong;
+            sum.stray += counts.stray;
+            sum.errors += counts.errors + u64::from(!counts.first_answered);
+            sum.rtts.extend(counts.rtts);
+        }
+        let name = format!("ICMP echo {} -> all, cold neighbours", host.plan().name);
+        sums.push(summary(name, &sum));
+    }
+    Ok(sums)
+}
+
+/// Sends odd frames from the client until the stop.
+fn send_odd(raw: &RawSender, seed: u64, stop: &Stop) -> OddSent {
+    let generator = Generator::new(World::lab(), seed);
+    let others: Vec<_> = Anomaly::ALL.iter().copied().filter(|&anomaly| is_background(anomaly)).collect();
+    let mut sent = OddSent::default();
+    let mut number = 0_u32;
+    let start = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let due = start + Duration::from_secs(1) * number / ODD_PER_SECOND;
+        let now = Instant::now();
+        if due > now {
+            std::thread::sleep((due - now).min(Duration::from_millis(20)));
+            continue;
+        }
+        let anomaly = others[number as usize % others.len()];
+        // Frames that come in by the client's side; the generator draws both.
+        let frame = (0..16).find_map(|extra| {
+            let index = u64::from(number) * 16 + extra;
+            generator.of(anomaly, index).filter(|made| made.port == 0 && made.expected == Expected::Anomaly(anomaly))
+        });
+        if let Some(frame) = frame
+            && matches!(raw.send(&frame.bytes), Ok(Sent::Done))
+        {
+            *sent.others.entry(anomaly.name()).or_default() += 1;
+        }
+        if number.is_multiple_of(ODD_PER_SECOND / REPAIRS_PER_SECOND) {
+            for (repair, count) in REPAIRS.iter().zip(&mut sent.repairs) {
+                if matches!(raw.send(&repair_frame(*repair, number)), Ok(Sent::Done)) {
+                    *count += 1;
+                }
+            }
+        }
+        number += 1;
+    }
+    sent
+}
+
+/// Is this anomaly sent as background? Not the repaired classes, which are counted one by one, not
+/// healthy echo, and nothing shorter than a packet socket can send.
+fn is_background(anomaly: Anomaly) -> bool {
+    !REPAIRS.iter().any(|repair| repair.reason == anomaly)
+        && anomaly.row().kind != Kind::Experiment
+        && anomaly != Anomaly::EthernetTruncated
+}
+
+/// A frame of one of the four classes, unlike every other by its payload.
+fn repair_frame(repair: Repair, number: u32) -> Vec<u8> {
+    let world = World::lab();
+    let (router, client) = (world.ports[0].mac, world.ports[0].hosts[0].mac);
+    let payload = number.to_be_bytes();
+    let datagram = build::udp(CLIENT, SERVER, 40_000, repair.sink, &payload);
+    let udp = |options: &[u8]| {
+        let header = build::Ipv4 { protocol: build::protocol::UDP, options: options.to_vec(), ..build::Ipv4::new(CLIENT, SERVER) };
+        header.packet(&datagram)
+    };
+    let ipv4 = build::ethertype::IPV4;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the four classes are named in REPAIRS")]
+    match repair.reason {
+        Anomaly::VlanPriorityTag => {
+            // Priorities 0 to 5: the balanced posture leaves network control to the network.
+            let control = ((number % 6) as u16) << 13;
+            build::tag(&build::ethernet(router, client, ipv4, &udp(&[])), build::ethertype::VLAN, control)
+        }
+        Anomaly::SnapIpv4 => build::snap(router, client, ipv4, &udp(&[])),
+        // Record Route with room for two addresses.
+        Anomaly::Ipv4OptionTransit => build::ethernet(router, client, ipv4, &udp(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0])),
+        _ => {
+            let message = build::icmp(build::icmp_type::TIMESTAMP, 0, payload, &[0; 12]);
+            let header = build::Ipv4 { protocol: build::protocol::ICMP, ..build::Ipv4::new(CLIENT, ROUTER[0]) };
+            build::ethernet(router, client, ipv4, &header.packet(&message))
+        }
+    }
+}
