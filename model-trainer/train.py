@@ -12,10 +12,14 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.numpy import save as save_safetensors
 from torch import nn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODEL = os.path.join(HERE, "..", "llm-slowpath", "model")
+
+# What `llm-slowpath/src/model/weights.rs` reads.
+FORMAT = "softrouter-tiny-1"
 
 # The shape of a record, as `model-trainer/src/samples.rs` writes it.
 WIDTH = 78
@@ -173,13 +177,14 @@ def schedule(fraction, step):
 
 def main():
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--minutes", type=float, default=30, help="how long to train, with earlier runs of the checkpoint")
+    parse.add_argument("--steps", type=int, default=10000, help="how long to train; the learning rate falls towards it")
+    parse.add_argument("--minutes", type=float, default=math.inf, help="stop early, with a checkpoint to resume from")
     parse.add_argument("--seed", type=int, default=1)
     parse.add_argument("--threads", type=int, default=1)
-    parse.add_argument("--batch", type=int, default=128, help="ping samples in a step; triage: a quarter")
+    parse.add_argument("--batch", type=int, default=64, help="ping samples in a step; triage: a quarter")
     parse.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parse.add_argument("--hard", type=int, default=40, help="of 100 ping samples, how many are steered to carries")
-    parse.add_argument("--long", type=float, default=0.25, help="share of steps with whole ping prompts at the start")
+    parse.add_argument("--long", type=float, default=0.08, help="share of steps with whole ping prompts, before the last quarter")
     parse.add_argument("--shape", default="64,4,4,192", help="width,layers,heads,inner")
     parse.add_argument("--binary", default=os.path.join(HERE, "..", "target", "release", "model-trainer"))
     parse.add_argument("--checkpoint", default="checkpoint.pt")
@@ -208,21 +213,19 @@ def main():
     triage = Samples(args.binary, "triage", args.seed, 0, step * small)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
 
-    dice = np.random.default_rng([args.seed, step])
     start, report, losses = time.time() - spent, time.time(), []
-    while True:
+    while step < args.steps and spent < 60 * args.minutes:
         spent = time.time() - start
-        fraction = spent / (60 * args.minutes)
-        if fraction >= 1:
-            break
+        fraction = step / args.steps
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = args.rate * schedule(fraction, step)
         batch = ping.batch(args.batch)
+        dice = np.random.default_rng([args.seed, step])
         # Digits that no answer depends on are mostly left out at first: more steps a minute. Attention
         # works by distance from the end, so what is learnt without them holds with them.
-        if dice.random() > max(args.long, 1.5 * fraction - 0.2):
-            batch = shorten(*batch, PING_COPIED - 4 * int(dice.integers(0, 3)))
+        if dice.random() > (args.long if fraction < 0.75 else 0.5):
+            batch = shorten(*batch, PING_COPIED - 4 * int(dice.integers(0, 2)))
         losses_now = []
         for part in (batch, triage.batch(small)):
             inputs, targets, first = inputs_and_targets(*part)
@@ -250,7 +253,7 @@ def main():
     save(args.checkpoint, model, opts, step, spent)
     ping.close()
     triage.close()
-    pass
+    export(model, args, step)
 
 
 def stream_once(binary, task, seed, hard, count):
@@ -264,6 +267,56 @@ def save(path, model, opts, step, spent):
     state = dict(model=model.state_dict(), opts=[o.state_dict() for o in opts], step=step, spent=spent)
     torch.save(state, path + ".new")
     os.replace(path + ".new", path)
+
+
+def export(model, args, step):
+    """Half-precision weights, and the logits that they give for a few samples, for the test in Rust."""
+    halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    model.load_state_dict({name: tensor.float() for name, tensor in halves.items()})
+    tensors = {name: tensor.numpy() for name, tensor in halves.items()}
+    digest = f"{fnv1a(tensor_bytes(save_safetensors(tensors))):016x}"
+    metadata = {
+        "format": FORMAT,
+        "hash": digest,
+        "logit_scale": str(LOGIT_SCALE),
+        "rope_base": str(ROPE_BASE),
+        "trained": f"seed {args.seed}, {step} steps of {args.batch} ping and {max(1, args.batch // 4)} triage samples",
+        "command": "python3 train.py " + " ".join(sys.argv[1:]),
+        **{key: str(value) for key, value in model.config.items()},
+    }
+    os.makedirs(args.out, exist_ok=True)
+    with open(os.path.join(args.out, "softrouter-tiny.safetensors"), "wb") as file:
+        file.write(save_safetensors(tensors, metadata))
+    with open(os.path.join(args.out, "parity.safetensors"), "wb") as file:
+        file.write(save_safetensors(parity(model, args.binary), {"hash": digest}))
+    print(f"exported {digest}", flush=True)
+
+
+@torch.no_grad()
+def parity(model, binary):
+    """A few samples and all logits at each place of their answers."""
+    rows = [stream_once(binary, task, 77, 0, 4) for task in ("ping", "triage")]
+    lengths, answers, tokens = (np.concatenate(part) for part in zip(*rows))
+    logits = np.zeros((int(answers.sum()), VOCABULARY), np.float32)
+    at = 0
+    for length, answer, row in zip(lengths, answers, tokens):
+        out = model(torch.from_numpy(row[None, : length + answer - 1].copy()), int(length) - 1)
+        logits[at : at + answer] = out[0].numpy()
+        at += answer
+    bytes_of = {"lengths": lengths, "answers": answers, "tokens": tokens}
+    return {**{name: part.astype(np.uint8) for name, part in bytes_of.items()}, "logits": logits}
+
+
+def tensor_bytes(file):
+    """A safetensors file without its header."""
+    return file[8 + int.from_bytes(file[:8], "little") :]
+
+
+def fnv1a(data):
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & (1 << 64) - 1
+    return value
 
 
 if __name__ == "__main__":

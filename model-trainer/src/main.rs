@@ -1,10 +1,13 @@
 //! Streams training samples to the trainer and examines what it exports.
 
+mod exam;
 mod samples;
 mod triage;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use std::error::Error;
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::PathBuf;
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -33,6 +36,24 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         hard: u32,
     },
+    /// Examine a model on fresh samples, in the router's own inference code.
+    Exam {
+        /// Weights; those in this program if left out.
+        #[arg(long)]
+        model: Option<PathBuf>,
+        /// Samples of each task.
+        #[arg(long, default_value_t = 20_000)]
+        count: u64,
+        /// Seed of the streams; training must have had another.
+        #[arg(long, default_value_t = 1_000_000_007)]
+        seed: u64,
+        /// Of 100 ping samples, how many have checksums near a carry.
+        #[arg(long, default_value_t = 0)]
+        hard: u32,
+        /// Also answer with 32-bit floats and count the agreements.
+        #[arg(long)]
+        compare: bool,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,10 +66,16 @@ enum Task {
     Mix,
 }
 
-fn main() -> io::Result<()> {
+fn main() -> Result<(), Box<dyn Error>> {
     match Cli::parse().command {
-        Command::Samples { task, seed, start, count, hard } => stream(task, seed, start, count, hard),
+        Command::Samples { task, seed, start, count, hard } => stream(task, seed, start, count, hard)?,
+        Command::Exam { model, count, seed, hard, compare } => {
+            let exam = exam::Exam { count, seed, hard, compare };
+            exam::run(&exam::model(model.as_deref())?, &exam);
+            exam::always_drop(&exam);
+        }
     }
+    Ok(())
 }
 
 fn stream(task: Task, seed: u64, start: u64, count: u64, hard: u32) -> io::Result<()> {

@@ -42,7 +42,11 @@ fn value(rng: &mut impl Rng, field: Field) -> u16 {
     match field {
         Field::EtherType => {
             const SEEN: [u16; 8] = [0x86dd, 0x8847, 0x88cc, 0x8863, 0x8864, 0x888e, 0x9000, 0x88f7];
-            if rng.random() { SEEN[rng.random_range(0..SEEN.len())] } else { rng.random_range(0x600..=0xffff) }
+            if rng.random() {
+                SEEN[rng.random_range(0..SEEN.len())]
+            } else {
+                rng.random_range(0x600..=0xffff)
+            }
         }
         Field::LinkDestination => rng.random_range(0..3),
         Field::Priority => rng.random_range(0..8),
@@ -54,7 +58,13 @@ fn value(rng: &mut impl Rng, field: Field) -> u16 {
         Field::Options => rng.random_range(0..64),
         Field::ErrorForbidden => rng.random_range(0..2),
         Field::IcmpType => rng.random_range(0..256),
-        Field::IcmpCode => if rng.random() { 0 } else { rng.random_range(0..256) },
+        Field::IcmpCode => {
+            if rng.random() {
+                0
+            } else {
+                rng.random_range(0..256)
+            }
+        }
         Field::IcmpLength => match rng.random_range(0..4_u8) {
             0 => rng.random_range(8..64),
             1 => rng.random_range(8..1480),

@@ -212,9 +212,8 @@ fn payload(rng: &mut impl Rng) -> Vec<u8> {
 /// One request in eight is damaged, as often in the one header as in the other.
 fn faults(rng: &mut impl Rng) -> Faults {
     let mut fault = |one_in: u32| {
-        rng.random_ratio(1, one_in).then(|| {
-            if rng.random() { 1 << rng.random_range(0..16_u8) } else { rng.random_range(1..0xffff) }
-        })
+        rng.random_ratio(1, one_in)
+            .then(|| if rng.random() { 1 << rng.random_range(0..16_u8) } else { rng.random_range(1..0xffff) })
     };
     Faults { ip_checksum: fault(16), icmp_checksum: fault(16) }
 }

@@ -99,7 +99,8 @@ pub const fn action_of(token: u8) -> Option<ActionKind> {
 
 /// How a token is shown to people: hex digits as themselves, words in angle brackets.
 pub fn name(token: u8) -> &'static str {
-    const DIGITS: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
+    const DIGITS: [&str; 16] =
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
     match token {
         0..BOS => DIGITS[token as usize],
         BOS => "<begin>",
@@ -227,8 +228,8 @@ mod tests {
             assert_ne!(name(token), "<unused>");
         };
         (0..=CHECKSUM_BAD).for_each(&mut add);
-        [Direction::ToSelf, Direction::Transit].map(|d| add(direction(d)));
-        Posture::ALL.map(|p| add(posture(p)));
+        [Direction::ToSelf, Direction::Transit].into_iter().for_each(|d| add(direction(d)));
+        Posture::ALL.into_iter().for_each(|p| add(posture(p)));
         Field::ALL.iter().for_each(|&f| add(field(f)));
         ActionKind::ALL.iter().for_each(|&a| add(action(a)));
         Anomaly::ALL.iter().for_each(|&a| add(reason(a)));
