@@ -71,15 +71,38 @@ class Norm(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), self.weight, EPSILON)
 
 
+class Linear(nn.Linear):
+    """A linear layer that can compute as the router does: 8 bits a weight and an activation."""
+
+    int8 = False
+
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, x):
+        weight = self.weight
+        if Linear.int8:
+            # Rounded on the way forward, straight through on the way back.
+            weight = weight + (rounded(weight.detach()) - weight.detach())
+            x = x + (rounded(x.detach()) - x.detach())
+        return F.linear(x, weight)
+
+
+def rounded(rows):
+    """Each row to 255 steps of its own size."""
+    step = rows.abs().amax(-1, keepdim=True).clamp(min=1e-9) / 127
+    return (rows / step).round_().mul_(step)
+
+
 class Block(nn.Module):
     def __init__(self, width, heads, inner):
         super().__init__()
         self.heads = heads
         self.norm1, self.norm2 = Norm(width), Norm(width)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.gate_up = nn.Linear(width, 2 * inner, bias=False)
-        self.down = nn.Linear(inner, width, bias=False)
+        self.qkv = Linear(width, 3 * width)
+        self.out = Linear(width, width)
+        self.gate_up = Linear(width, 2 * inner)
+        self.down = Linear(inner, width)
 
     def forward(self, x, cos, sin, first):
         """Queries, residual and feed-forward only from position `first`: the last block needs no more."""
@@ -185,6 +208,7 @@ def main():
     parse.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parse.add_argument("--hard", type=int, default=40, help="of 100 ping samples, how many are steered to carries")
     parse.add_argument("--long", type=float, default=0.08, help="share of steps with whole ping prompts, before the last quarter")
+    parse.add_argument("--int8", type=float, default=0.6, help="share of the steps after which layers round to 8 bits")
     parse.add_argument("--shape", default="64,4,4,192", help="width,layers,heads,inner")
     parse.add_argument("--binary", default=os.path.join(HERE, "..", "target", "release", "model-trainer"))
     parse.add_argument("--checkpoint", default="checkpoint.pt")
@@ -217,6 +241,7 @@ def main():
     while step < args.steps and spent < 60 * args.minutes:
         spent = time.time() - start
         fraction = step / args.steps
+        Linear.int8 = fraction >= args.int8
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = args.rate * schedule(fraction, step)
@@ -271,6 +296,7 @@ def save(path, model, opts, step, spent):
 
 def export(model, args, step):
     """Half-precision weights, and the logits that they give for a few samples, for the test in Rust."""
+    Linear.int8 = False
     halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
     model.load_state_dict({name: tensor.float() for name, tensor in halves.items()})
     tensors = {name: tensor.numpy() for name, tensor in halves.items()}

@@ -1,5 +1,6 @@
 //! Examines a model in the router's own inference code on samples that training never drew.
 
+use crate::diverted::Diverts;
 use crate::samples::{self, Sample};
 use crate::triage;
 use llm_slowpath::model::{Backend, Model, ModelError, Precision};
@@ -78,6 +79,8 @@ pub(crate) fn run(model: &Model, exam: &Exam) {
     for (anomaly, score) in Anomaly::ALL.iter().zip(&reasons).filter(|(_, score)| score.right < score.total) {
         println!("    {anomaly}: {score}");
     }
+    let mut diverts = Diverts::new(exam.seed);
+    examine(model, exam, "diverted by a router", |_| diverts.draw(), |_, _| ());
     println!(
         "first-attempt errors: ping {}, triage {}",
         whole.total - whole.right,
@@ -90,7 +93,7 @@ fn examine(
     model: &Model,
     exam: &Exam,
     task: &str,
-    draw: impl Fn(u64) -> Sample,
+    mut draw: impl FnMut(u64) -> Sample,
     mut see: impl FnMut(&Sample, &[u8]),
 ) -> Score {
     let mut session = model.session();

@@ -1,5 +1,6 @@
 //! Streams training samples to the trainer and examines what it exports.
 
+mod diverted;
 mod exam;
 mod samples;
 mod triage;

@@ -5,22 +5,29 @@ use crate::samples::{Sample, rng};
 use llm_slowpath::prompt::tokens;
 use rand::{Rng, RngExt};
 use stack::divert::{Field, FieldValue};
-use stack::{Anomaly, ClassKey, Direction, PortId, Posture};
+use stack::{ActionKind, Anomaly, ClassKey, Direction, PortId, Posture};
 
 /// Triage sample number `index` of stream `seed`.
 pub(crate) fn sample(seed: u64, index: u64) -> Sample {
     let key = class_key(&mut rng(seed, index));
-    let answer = tokens::symbolic_answer(pktgen::oracle::triage(&key));
-    Sample { prompt: tokens::triage_prompt(&key), answer }
+    of(&key)
+}
+
+/// The sample for a class key.
+pub(crate) fn of(key: &ClassKey) -> Sample {
+    let kind = match pktgen::oracle::triage(key) {
+        // An echo request that the ping task cannot spell (it has IP options): the local host answers it.
+        ActionKind::EchoReply => ActionKind::Forward,
+        kind => kind,
+    };
+    Sample { prompt: tokens::triage_prompt(key), answer: tokens::symbolic_answer(kind) }
 }
 
 /// A class key. Reasons with fields to consult are seven times as likely as each of the others.
 pub(crate) fn class_key(rng: &mut impl Rng) -> ClassKey {
     let reason = loop {
         let reason = Anomaly::ALL[rng.random_range(0..Anomaly::COUNT)];
-        // Held echo requests are the ping task's.
-        let wanted = !ClassKey::consulted(reason).is_empty() || rng.random_ratio(1, 7);
-        if wanted && reason != Anomaly::EchoRequest {
+        if !ClassKey::consulted(reason).is_empty() || rng.random_ratio(1, 7) {
             break reason;
         }
     };
