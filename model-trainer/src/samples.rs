@@ -102,3 +102,41 @@ const fn add(a: u16, b: u16) -> u16 {
     let (sum, carry) = a.overflowing_add(b);
     sum + carry as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seed_and_index_determine_a_sample_and_a_record_holds_it() {
+        for index in 0..200 {
+            let sample = ping(5, index, 50);
+            assert_eq!(sample, ping(5, index, 50));
+            let record = sample.record();
+            let (prompt, answer) = (usize::from(record[0]), usize::from(record[1]));
+            assert_eq!(record[2..][..prompt], *sample.prompt);
+            assert_eq!(record[2 + prompt..][..answer], *sample.answer);
+            assert!(record[2 + prompt + answer..].iter().all(|&token| token == tokens::PAD));
+        }
+    }
+
+    #[test]
+    fn answers_are_incremental_updates_of_the_prompts_checksums() {
+        // RFC 1624 against the oracle, which computes from scratch; read off the tokens alone.
+        let word = |digits: &[u8]| digits.iter().fold(0, |word, &digit| word << 4 | u16::from(digit));
+        let (mut replies, mut carries) = (0, 0);
+        for index in 0..4_000 {
+            let Sample { prompt, answer } = ping(6, index, 60);
+            let Some(delta) = tokens::echo_delta(&answer[1..answer.len() - 1]) else { continue };
+            let ttl = word(&prompt[44..46]);
+            let (ip, icmp) = (word(&prompt[48..52]), word(&prompt[56..60]));
+            let fallen = add(ip, add(ttl << 8, !(64 << 8)));
+            // One's complement has two zeroes; a header's checksum is never 0xffff.
+            assert_eq!(delta.ip_checksum % 0xffff, fallen % 0xffff, "{index}");
+            assert_eq!(delta.icmp_checksum % 0xffff, add(icmp, 0x0800) % 0xffff, "{index}");
+            replies += 1;
+            carries += u32::from(icmp > 0xf7ff);
+        }
+        assert!(replies > 3_000 && carries > 700, "{replies} {carries}");
+    }
+}
