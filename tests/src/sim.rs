@@ -1,0 +1,236 @@
+//! A router in virtual time: frames in, everything it sends, holds and counts out, the books checked at every step.
+
+use crate::counters::{self, Delta};
+use crate::frames;
+use crate::storage::{Sizes, storage};
+use pktgen::World;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
+use stack::frame::FRAME_MAX;
+use stack::stats::Path;
+use stack::{
+    Action, Answer, Config, Diverted, Event, FrameBuf, Origin, PortConfig, PortId, Rejection, Route, Router,
+    Source, Stats, Verdict,
+};
+
+/// A frame that left the router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// By this port.
+    pub port: PortId,
+    /// Where it came from.
+    pub origin: Origin,
+    /// The frame, without FCS.
+    pub bytes: Vec<u8>,
+}
+
+/// A frame that the slow path got a copy of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divert {
+    /// What came with it.
+    pub about: Diverted,
+    /// The copy.
+    pub bytes: Vec<u8>,
+}
+
+impl Divert {
+    /// The answer to this frame that echoes everything rightly.
+    pub const fn answer<'a>(&self, action: Action<'a>) -> Answer<'a> {
+        Answer {
+            id: self.about.id,
+            nonce: self.about.nonce,
+            reason: self.about.class.reason,
+            action,
+            source: Source::Model,
+        }
+    }
+}
+
+/// The router under test.
+#[derive(Debug)]
+pub struct Sim {
+    /// The router itself, for what has no method here.
+    pub router: Router<'static>,
+    world: World,
+    now: Instant,
+    out: Vec<Sent>,
+    seen: Stats,
+    buffer: Box<[u8; FRAME_MAX]>,
+}
+
+/// The configuration of a router in this world; deadlines and limits are the defaults.
+pub fn config(world: &World) -> Config {
+    let mut config = Config::new(0x0053_494d);
+    config.id = 7;
+    config.midnight_offset_ms = Some(1_000);
+    for port in &world.ports {
+        let mac = EthernetAddress(port.mac);
+        let mut made = PortConfig { mac, mtu: port.mtu, addresses: Default::default() };
+        made.addresses.push(Ipv4Cidr::new(port.address, port.prefix)).expect("room for one address");
+        config.ports.push(made).expect("the world has no more ports than a router may have");
+    }
+    config
+}
+
+impl Sim {
+    /// The laboratory's router with its hosts' MAC addresses known.
+    pub fn lab() -> Self {
+        Self::lab_with(|_| ())
+    }
+
+    /// The same, configured otherwise.
+    pub fn lab_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut sim = Self::cold(change, Sizes::default());
+        sim.prime();
+        sim
+    }
+
+    /// The laboratory's router that knows no neighbour yet.
+    pub fn cold(change: impl FnOnce(&mut Config), sizes: Sizes) -> Self {
+        Self::new(World::lab(), change, sizes)
+    }
+
+    /// A router in any world.
+    ///
+    /// # Panics
+    /// If the configuration is refused.
+    pub fn new(world: World, change: impl FnOnce(&mut Config), sizes: Sizes) -> Self {
+        let mut config = config(&world);
+        change(&mut config);
+        let router = Router::new(config, storage(sizes)).expect("a sound configuration");
+        let seen = router.snapshot();
+        let buffer = Box::new([0; FRAME_MAX]);
+        Self { router, world, now: Instant::from_secs(1), out: Vec::new(), seen, buffer }
+    }
+
+    /// What is around the router.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The virtual time.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Lets every host greet the router with an ARP request, and forgets what that sent and counted.
+    pub fn prime(&mut self) {
+        for (port, at) in self.world.clone().ports.iter().enumerate() {
+            for host in &at.hosts {
+                let verdict = self.send(port as u8, &frames::arp_request(host, at.address));
+                assert_eq!(verdict, Verdict::Consume);
+            }
+        }
+        self.out.clear();
+        self.seen = self.router.snapshot();
+    }
+
+    /// Adds a route.
+    ///
+    /// # Panics
+    /// If the router refuses it.
+    pub fn route(&mut self, prefix: Ipv4Cidr, next_hop: Option<[u8; 4]>, port: u8) {
+        let route = Route { prefix, next_hop: next_hop.map(Into::into), port: PortId(port) };
+        self.router.add_route(route).expect("room for a route");
+    }
+
+    /// Receives a frame.
+    pub fn send(&mut self, port: u8, frame: &[u8]) -> Verdict {
+        let mut buffer = frame.to_vec();
+        let mut in_place = FrameBuf::new(&mut buffer);
+        let verdict = self.router.handle_frame(self.now, PortId(port), &mut in_place);
+        if let Verdict::Forward { port } = verdict {
+            let origin = Origin::Forwarded { received_len: frame.len(), path: Path::Fast };
+            self.out.push(Sent { port, origin, bytes: in_place.bytes().to_vec() });
+        }
+        self.settle();
+        verdict
+    }
+
+    /// Everything sent since the last call, in order.
+    pub fn transmitted(&mut self) -> Vec<Sent> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Every frame that the slow path gets now.
+    pub fn diverts(&mut self) -> Vec<Divert> {
+        let mut got = Vec::new();
+        while let Some(about) = self.router.poll_divert(&mut self.buffer) {
+            let bytes = self.buffer[..about.len].to_vec();
+            got.push(Divert { about, bytes });
+        }
+        got
+    }
+
+    /// Has an answer judged and, if approved, applied at once.
+    ///
+    /// # Errors
+    /// Why it is not applied.
+    pub fn answer(&mut self, answer: &Answer<'_>) -> Result<(), Rejection> {
+        let approved = self.router.approve(self.now, answer);
+        let result = approved.and_then(|approved| self.router.apply(self.now, approved));
+        self.settle();
+        result
+    }
+
+    /// The slow path gives a frame up.
+    pub fn abandon(&mut self, divert: &Divert) {
+        self.router.abandon(self.now, divert.about.id);
+        self.settle();
+    }
+
+    /// Every event since the last call, in order.
+    pub fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.router.poll_event()).collect()
+    }
+
+    /// Lets time pass, stopping wherever the router asked to be called.
+    ///
+    /// # Panics
+    /// If the router, having been called, asks to be called at once again: its owner would spin.
+    pub fn advance(&mut self, duration: Duration) {
+        self.advance_to(self.now + duration);
+    }
+
+    /// Lets time pass until an instant.
+    ///
+    /// # Panics
+    /// As [`Sim::advance`].
+    pub fn advance_to(&mut self, end: Instant) {
+        while let Some(due) = self.router.poll_timeout(self.now).filter(|&due| due <= end) {
+            self.now = self.now.max(due);
+            self.router.handle_timeout(self.now);
+            self.settle();
+            let again = self.router.poll_timeout(self.now);
+            assert!(again.is_none_or(|again| again > self.now), "at {} called for {again:?}", self.now);
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Drains what the router wants to send, and checks its books.
+    ///
+    /// # Panics
+    /// If the books do not balance.
+    pub fn settle(&mut self) {
+        while let Some(transmit) = self.router.poll_transmit(&mut self.buffer) {
+            let bytes = self.buffer[..transmit.len].to_vec();
+            self.out.push(Sent { port: transmit.port, origin: transmit.origin, bytes });
+        }
+        if let Err(imbalance) = self.router.stats().balance() {
+            panic!("at {}: {imbalance:?}", self.now);
+        }
+    }
+
+    /// Fails unless the counters moved by exactly this since the last call (or since the router was primed).
+    ///
+    /// # Panics
+    /// If any counter moved otherwise.
+    #[track_caller]
+    pub fn expect(&mut self, describe: impl FnOnce(&mut Delta)) {
+        let mut delta = Delta::default();
+        describe(&mut delta);
+        let now = self.router.snapshot();
+        counters::compare(&self.seen, &now, &delta);
+        self.seen = now;
+    }
+}
