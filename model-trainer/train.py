@@ -5,7 +5,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -33,6 +32,10 @@ IGNORE = -100
 LOGIT_SCALE = 0.2
 EPSILON = 1e-5
 ROPE_BASE = 10000.0
+
+
+# Arguments that decide what the weights become, so the file tells them.
+TOLD = ["steps", "seed", "batch", "rate", "hard", "long", "int8", "shape"]
 
 
 class Samples:
@@ -306,7 +309,7 @@ def export(model, args, step):
         "logit_scale": str(LOGIT_SCALE),
         "rope_base": str(ROPE_BASE),
         "trained": f"seed {args.seed}, {step} steps of {args.batch} ping and {max(1, args.batch // 4)} triage samples",
-        "command": "python3 train.py " + " ".join(sys.argv[1:]),
+        "command": "train.py " + " ".join(f"--{name} {getattr(args, name)}" for name in TOLD),
         **{key: str(value) for key, value in model.config.items()},
     }
     os.makedirs(args.out, exist_ok=True)

@@ -109,9 +109,9 @@ fn examine(
         let right = answer.tokens == sample.answer;
         score.add(right);
         if answer.probability > 0.99 {
-            sure.add(right)
+            sure.add(right);
         } else {
-            unsure.add(right)
+            unsure.add(right);
         }
         see(&sample, &answer.tokens);
         if exam.compare {

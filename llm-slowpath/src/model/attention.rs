@@ -2,6 +2,7 @@
 
 use super::kernel::Kernel;
 use crate::prompt::tokens::MAX_TOKENS;
+use std::f32::consts::{LN_2, LOG2_E};
 
 /// Places of the key and value cache: those of the longest text, in whole vectors.
 pub(super) const CONTEXT: usize = MAX_TOKENS.next_multiple_of(LANES);
@@ -100,9 +101,8 @@ fn exp<K: Kernel>(kernel: K, x: f32) -> f32 {
     /// Adding and subtracting it rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;
     /// Taylor coefficients of 2^x, from the fifth power down.
-    const POWERS: [f32; 6] =
-        [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265_1e-1, 6.931_471_8e-1, 1.0];
-    let x = x.clamp(-87.0, 88.0) * std::f32::consts::LOG2_E;
+    const POWERS: [f32; 6] = [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 2.402_265e-1, LN_2, 1.0];
+    let x = x.clamp(-87.0, 88.0) * LOG2_E;
     let whole = (x + ROUND) - ROUND;
     let rest = x - whole;
     let power = POWERS.iter().fold(0.0, |sum, &next| kernel.add_product(sum, rest, next));

@@ -28,7 +28,7 @@ impl Linear {
     /// Packs `weights`, `[outputs][inputs]`. Each output has a scale of its own.
     pub(super) fn new(weights: Vec<f32>, inputs: usize) -> Self {
         let outputs = weights.len() / inputs;
-        debug_assert!(inputs % 16 == 0 && outputs % PANEL == 0);
+        debug_assert!(inputs.is_multiple_of(16) && outputs.is_multiple_of(PANEL));
         let mut layer = Self {
             inputs,
             outputs,

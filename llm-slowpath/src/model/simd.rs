@@ -116,19 +116,19 @@ mod x86 {
                     // SAFETY: the source is an array of 64 bytes, and the load asks for no alignment.
                     unsafe { _mm512_loadu_si512(four[p * groups + group].as_ptr().cast()) }
                 });
-                for r in 0..N {
-                    let x = _mm512_set1_epi32(i32::from_le_bytes(bytes[r][group]));
-                    for p in 0..PANELS {
-                        totals[r][p] = _mm512_dpbusd_epi32(totals[r][p], x, weights[p]);
+                for (totals, bytes) in totals.iter_mut().zip(bytes) {
+                    let x = _mm512_set1_epi32(i32::from_le_bytes(bytes[group]));
+                    for (total, &weights) in totals.iter_mut().zip(&weights) {
+                        *total = _mm512_dpbusd_epi32(*total, x, weights);
                     }
                 }
             }
-            for r in 0..N {
+            for (r, totals) in totals.iter().enumerate() {
                 let y = &mut y[(row + r) * layer.outputs..][..layer.outputs];
-                for p in 0..PANELS {
+                for (p, &total) in totals.iter().enumerate() {
                     let mut words = [0_i32; PANEL];
                     // SAFETY: the target is an array of 64 bytes, and the store asks for no alignment.
-                    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), totals[r][p]) };
+                    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), total) };
                     let panel = first * PANELS + p;
                     let out = &mut y.as_chunks_mut::<PANEL>().0[panel];
                     finish(layer, panel, x.scales[row + r], &words, out);

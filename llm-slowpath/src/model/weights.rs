@@ -30,8 +30,9 @@ impl Shape {
     fn check(self) -> Result<Self, ModelError> {
         let Self { width, layers, heads, inner } = self;
         let sizes = (1..=1024).contains(&width) && (1..=32).contains(&layers) && (1..=4096).contains(&inner);
-        let panels = width % 64 == 0 && inner % 64 == 0;
-        if !sizes || !panels || heads == 0 || width % heads != 0 || self.head() % 16 != 0 {
+        let panels = width.is_multiple_of(64) && inner.is_multiple_of(64);
+        if !sizes || !panels || heads == 0 || !width.is_multiple_of(heads) || !self.head().is_multiple_of(16)
+        {
             return Err(ModelError::Shape(format!(
                 "{self:?}: width (to 1024) and inner (to 4096) must be multiples of 64, width/heads of 16"
             )));
