@@ -64,7 +64,12 @@ pub fn load(path: &Path, secret: u64, midnight_offset_ms: Option<u32>) -> Result
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn parse(name: &str, text: &str, secret: u64, midnight_offset_ms: Option<u32>) -> Result<RunConfig, FileError> {
+pub fn parse(
+    name: &str,
+    text: &str,
+    secret: u64,
+    midnight_offset_ms: Option<u32>,
+) -> Result<RunConfig, FileError> {
     let at = Locator { name, text };
     let file: File = toml::Deserializer::parse(text)
         .map_err(|error| at.syntax(&error))
@@ -83,7 +88,9 @@ pub fn parse(name: &str, text: &str, secret: u64, midnight_offset_ms: Option<u32
                 "give each port the name of its own TAP",
             ));
         }
-        let mac = EthernetAddress::from_str(port.mac.get_ref()).ok().filter(|mac| mac.is_unicast() && mac.0 != [0; 6]);
+        let mac = EthernetAddress::from_str(port.mac.get_ref())
+            .ok()
+            .filter(|mac| mac.is_unicast() && mac.0 != [0; 6]);
         let mac = mac.ok_or_else(|| {
             at.error(
                 port.mac.span(),
@@ -125,19 +132,25 @@ pub fn parse(name: &str, text: &str, secret: u64, midnight_offset_ms: Option<u32
         })?;
     }
     if let Some(posture) = &file.router.posture {
-        router.posture = Posture::ALL.into_iter().find(|p| p.name() == posture.get_ref()).ok_or_else(|| {
-            at.error(
-                posture.span(),
-                "router.posture".into(),
-                format!("`{}` is no posture", posture.get_ref()),
-                "write strict, balanced or open",
-            )
-        })?;
+        router.posture =
+            Posture::ALL.into_iter().find(|p| p.name() == posture.get_ref()).ok_or_else(|| {
+                at.error(
+                    posture.span(),
+                    "router.posture".into(),
+                    format!("`{}` is no posture", posture.get_ref()),
+                    "write strict, balanced or open",
+                )
+            })?;
     }
     let backend = match &file.router.backend {
         None => BackendSpec::Embedded { weights: None },
         Some(spec) => spec.get_ref().parse().map_err(|error: llm_slowpath::SetupError| {
-            at.error(spec.span(), "router.backend".into(), error.to_string(), "write embedded, or openai:http://HOST:PORT#MODEL")
+            at.error(
+                spec.span(),
+                "router.backend".into(),
+                error.to_string(),
+                "write embedded, or openai:http://HOST:PORT#MODEL",
+            )
         })?,
     };
     for (reason, mode) in &file.modes {
@@ -155,14 +168,24 @@ pub fn parse(name: &str, text: &str, secret: u64, midnight_offset_ms: Option<u32
     Ok(config)
 }
 
-fn set_mode(at: &Locator<'_>, router: &mut Config, reason: &Spanned<String>, mode: &Spanned<String>) -> Result<(), FileError> {
+fn set_mode(
+    at: &Locator<'_>,
+    router: &mut Config,
+    reason: &Spanned<String>,
+    mode: &Spanned<String>,
+) -> Result<(), FileError> {
     let field = format!("modes.{}", reason.get_ref());
     let anomaly = Anomaly::from_name(reason.get_ref()).ok_or_else(|| {
         at.error(reason.span(), field.clone(), "no such reason", "`softrouter anomalies` lists them all")
     })?;
     let known = [Mode::Off, Mode::Observe, Mode::Enforce].into_iter().find(|m| m.name() == mode.get_ref());
     let known = known.ok_or_else(|| {
-        at.error(mode.span(), field.clone(), format!("`{}` is no mode", mode.get_ref()), "write off, observe or enforce")
+        at.error(
+            mode.span(),
+            field.clone(),
+            format!("`{}` is no mode", mode.get_ref()),
+            "write off, observe or enforce",
+        )
     })?;
     router
         .set_mode(anomaly, known)
@@ -187,7 +210,8 @@ fn read_route(
         )
     })?;
     let next_hop = route.next_hop.as_ref().map(|text| {
-        let connected = |hop: &Ipv4Address| router.ports[port].addresses.iter().any(|cidr| cidr.contains_addr(hop));
+        let connected =
+            |hop: &Ipv4Address| router.ports[port].addresses.iter().any(|cidr| cidr.contains_addr(hop));
         text.get_ref().parse().ok().filter(connected).ok_or_else(|| {
             at.error(
                 text.span(),
@@ -213,7 +237,8 @@ fn limits(at: &Locator<'_>, file: &File, backend: &BackendSpec) -> Result<Limits
         value => Ok(value),
     };
     if let Some(value) = &from.deadline_ms {
-        limits.divert_deadline = smoltcp::time::Duration::from_millis(at_least_1(value, "deadline_ms")?.into());
+        limits.divert_deadline =
+            smoltcp::time::Duration::from_millis(at_least_1(value, "deadline_ms")?.into());
     }
     if let Some(value) = &from.diverts_per_second {
         limits.divert_rate.per_second = at_least_1(value, "diverts_per_second")?;
@@ -266,7 +291,13 @@ struct Locator<'a> {
 }
 
 impl Locator<'_> {
-    fn error(&self, span: Range<usize>, field: String, problem: impl Into<String>, remedy: &str) -> FileError {
+    fn error(
+        &self,
+        span: Range<usize>,
+        field: String,
+        problem: impl Into<String>,
+        remedy: &str,
+    ) -> FileError {
         let before = &self.text[..span.start.min(self.text.len())];
         FileError {
             file: self.name.into(),
@@ -295,7 +326,12 @@ impl Locator<'_> {
         // The path also names the wrapper that carries the position.
         let field = error.path().to_string().replace(".$__serde_spanned_private_value", "");
         let field = if field == "." { "(the file itself)".into() } else { field };
-        self.error(span, field, error.inner().message(), "see router.example.toml for every field and its type")
+        self.error(
+            span,
+            field,
+            error.inner().message(),
+            "see router.example.toml for every field and its type",
+        )
     }
 
     fn cidr(&self, text: &Spanned<String>, field: &str) -> Result<Ipv4Cidr, FileError> {

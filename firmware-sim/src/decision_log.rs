@@ -40,20 +40,38 @@ impl DecisionLog {
     pub(crate) fn event(&mut self, now: Instant, event: &Event) -> io::Result<()> {
         let at_us = now.total_micros();
         self.line(&match *event {
-            Event::Diverted { id, reason, port, mode } => {
-                Line::Diverted { at_us, id: id.to_string(), reason: reason.name(), port: port.0, mode: mode.name() }
+            Event::Diverted { id, reason, port, mode } => Line::Diverted {
+                at_us,
+                id: id.to_string(),
+                reason: reason.name(),
+                port: port.0,
+                mode: mode.name(),
+            },
+            Event::Refused { reason, refusal } => {
+                Line::Refused { at_us, reason: reason.name(), refusal: refusal.name() }
             }
-            Event::Refused { reason, refusal } => Line::Refused { at_us, reason: reason.name(), refusal: refusal.name() },
-            Event::Approved { id, action } => Line::Approved { at_us, id: id.to_string(), action: action.name() },
+            Event::Approved { id, action } => {
+                Line::Approved { at_us, id: id.to_string(), action: action.name() }
+            }
             Event::Rejected { id, rejection } => {
                 Line::Rejected { at_us, id: id.to_string(), rejection: rejection.name() }
             }
-            Event::Applied { id, action } => Line::Applied { at_us, id: id.to_string(), action: action.name() },
-            Event::Unanswered { id, reason } => Line::Unanswered { at_us, id: id.to_string(), reason: reason.name() },
+            Event::Applied { id, action } => {
+                Line::Applied { at_us, id: id.to_string(), action: action.name() }
+            }
+            Event::Unanswered { id, reason } => {
+                Line::Unanswered { at_us, id: id.to_string(), reason: reason.name() }
+            }
         })
     }
 
-    pub(crate) fn injected(&mut self, now: Instant, id: DivertId, port: &str, frame: &[u8]) -> io::Result<()> {
+    pub(crate) fn injected(
+        &mut self,
+        now: Instant,
+        id: DivertId,
+        port: &str,
+        frame: &[u8],
+    ) -> io::Result<()> {
         let mut hex = String::with_capacity(frame.len() * 2);
         for byte in frame {
             // Writing to a string cannot fail.

@@ -121,7 +121,12 @@ impl EventLoop {
     ///
     /// # Errors
     /// A port or the log failed; the router's books are still good.
-    pub fn run(&mut self, stop: &AtomicBool, interval: Duration, mut tick: impl FnMut(&Self)) -> Result<(), LoopError> {
+    pub fn run(
+        &mut self,
+        stop: &AtomicBool,
+        interval: Duration,
+        mut tick: impl FnMut(&Self),
+    ) -> Result<(), LoopError> {
         let step = smoltcp::time::Duration::from_micros(interval.as_micros() as u64);
         let mut next_tick = self.clock.now();
         while !stop.load(Ordering::Relaxed) {
@@ -161,7 +166,8 @@ impl EventLoop {
         let due = self.router.poll_timeout(now).map_or(until, |due| due.min(until));
         let timeout = TimeSpec::from_duration(Clock::until(now, due));
         let readable = PollFlags::POLLIN;
-        let mut fds: Vec<_> = self.ports.iter().filter_map(|port| port.fd()).map(|fd| PollFd::new(fd, readable)).collect();
+        let mut fds: Vec<_> =
+            self.ports.iter().filter_map(|port| port.fd()).map(|fd| PollFd::new(fd, readable)).collect();
         fds.push(PollFd::new(self.wake.as_fd(), readable));
         match ppoll(&mut fds, Some(timeout), None) {
             // A signal: the caller looks at its flag.
@@ -178,7 +184,8 @@ impl EventLoop {
         for _ in 0..PORT_BUDGET {
             let port = &mut self.ports[index];
             let failed = |source, name: &str| LoopError::Port { port: name.into(), source };
-            let Some(received_len) = port.receive(&mut self.buffer).map_err(|e| failed(e, port.name()))? else {
+            let Some(received_len) = port.receive(&mut self.buffer).map_err(|e| failed(e, port.name()))?
+            else {
                 return Ok(false);
             };
             let started = std::time::Instant::now();
@@ -202,7 +209,8 @@ impl EventLoop {
         while let Some(transmit) = self.router.poll_transmit(&mut self.out) {
             let frame = &self.out[..transmit.len];
             let port = &mut self.ports[transmit.port.index()];
-            let sent = port.send(frame).map_err(|source| LoopError::Port { port: port.name().into(), source })?;
+            let sent =
+                port.send(frame).map_err(|source| LoopError::Port { port: port.name().into(), source })?;
             match (sent, transmit.origin, &mut self.log) {
                 (Sent::Full, _, _) => self.router.unsent(&transmit),
                 (Sent::Done, Origin::Injected(id), Some(log)) => {

@@ -1,9 +1,13 @@
 //! The firmware's main loop on a host: TAP ports, the lab, and the `softrouter` command.
 
+pub mod anomalies;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decision_log;
 pub mod event_loop;
 pub mod lab;
 pub mod port;
+pub mod report;
+pub mod run;
 pub mod storage;

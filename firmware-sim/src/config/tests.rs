@@ -36,16 +36,41 @@ fn mistakes_are_located() {
     mistake("posture = \"balanced\"", "posture = \"relaxed\"", "router.posture", "no posture");
     mistake("backend = \"embedded\"", "backend = \"gpt\"", "router.backend", "unknown backend");
     mistake("mac = \"02:00:00:00:01:01\"", "mac = \"01:00:00:00:01:01\"", "port[0].mac", "unicast");
-    mistake("addresses = [\"10.0.1.1/24\"]", "addresses = [\"10.0.1.1\"]", "port[0].addresses[0]", "prefix length");
+    mistake(
+        "addresses = [\"10.0.1.1/24\"]",
+        "addresses = [\"10.0.1.1\"]",
+        "port[0].addresses[0]",
+        "prefix length",
+    );
     mistake("mtu = 1500", "mtu = 9000", "port[0].mtu", "no MTU");
     mistake("mtu = 1500", "mtu = \"big\"", "port[0].mtu", "invalid type");
     mistake("mtu = 1500", "mut = 1500", "port[0].mut", "unknown field");
     mistake("name = \"tap1\"", "name = \"tap0\" #", "port[1].name", "already");
-    mistake("next_hop = \"10.0.2.2\"", "next_hop = \"10.9.9.9\"", "route[0].next_hop", "not an address on a network");
+    mistake(
+        "next_hop = \"10.0.2.2\"",
+        "next_hop = \"10.9.9.9\"",
+        "route[0].next_hop",
+        "not an address on a network",
+    );
     mistake("port = \"tap1\"", "port = \"tap9\"", "route[0].port", "no port is called");
-    mistake("ipv4_option_transit = \"enforce\"", "ipv4_option_nonsense = \"off\"", "modes.ipv4_option_nonsense", "no such reason");
-    mistake("ipv4_option_transit = \"enforce\"", "ipv4_reserved_flag = \"enforce\"", "modes.ipv4_reserved_flag", "must pass");
-    mistake("ipv4_option_transit = \"enforce\"", "ipv4_option_transit = \"on\"", "modes.ipv4_option_transit", "no mode");
+    mistake(
+        "ipv4_option_transit = \"enforce\"",
+        "ipv4_option_nonsense = \"off\"",
+        "modes.ipv4_option_nonsense",
+        "no such reason",
+    );
+    mistake(
+        "ipv4_option_transit = \"enforce\"",
+        "ipv4_reserved_flag = \"enforce\"",
+        "modes.ipv4_reserved_flag",
+        "must pass",
+    );
+    mistake(
+        "ipv4_option_transit = \"enforce\"",
+        "ipv4_option_transit = \"on\"",
+        "modes.ipv4_option_transit",
+        "no mode",
+    );
     mistake("deadline_ms = 50", "deadline_ms = 0", "limits.deadline_ms", "must not be 0");
     mistake("[limits]", "[limits", "(syntax)", "");
 }

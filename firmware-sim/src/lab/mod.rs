@@ -3,11 +3,14 @@
 //! Read first: `namespace.rs` (a host), `host.rs` (what a load needs of it), then `traffic/mod.rs` (the loads),
 //! then `memory_hosts/mod.rs` (a host where the kernel refuses TAPs).
 
+pub mod capture;
 pub mod host;
 mod kernel_host;
 pub mod memory_hosts;
 pub mod namespace;
 pub mod privilege;
+pub mod run;
+pub mod scenario;
 mod sys;
 #[cfg(test)]
 pub(crate) mod test_cable;

@@ -88,7 +88,8 @@ struct Bench {
 }
 
 fn set_up(plan: &LabPlan) -> Result<Bench, LabError> {
-    let why_not = if plan.memory { Some("--memory".to_owned()) } else { probe_tap().err().map(|e| e.to_string()) };
+    let why_not =
+        if plan.memory { Some("--memory".to_owned()) } else { probe_tap().err().map(|e| e.to_string()) };
     let plans = [HostPlan::client(), HostPlan::server()];
     let mut hosts: Vec<Arc<dyn LabHost>> = Vec::new();
     let mut ports: Vec<Box<dyn Port>> = Vec::new();
@@ -162,7 +163,10 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     let storage = storage::storage(&config.limits);
     let router = Router::new(config, storage)?;
     let backend = plan.backend.open()?;
-    let log = plan.decision_log.as_ref().map(|path| DecisionLog::create(path).map_err(failed(path.display().to_string())));
+    let log = plan
+        .decision_log
+        .as_ref()
+        .map(|path| DecisionLog::create(path).map_err(failed(path.display().to_string())));
     let mut owner = EventLoop::new(router, bench.ports, backend, clock, log.transpose()?)?;
     let loop_stop = Arc::new(AtomicBool::new(false));
     let ticker = Ticker::default();
@@ -194,7 +198,12 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
 
 type Done = (Option<Seen>, Option<PingReport>);
 
-fn load(plan: &LabPlan, hosts: &[Arc<dyn LabHost>; 2], ticker: &Ticker, stopped: impl Fn() -> bool) -> Result<Done, LabError> {
+fn load(
+    plan: &LabPlan,
+    hosts: &[Arc<dyn LabHost>; 2],
+    ticker: &Ticker,
+    stopped: impl Fn() -> bool,
+) -> Result<Done, LabError> {
     let [client, server] = hosts;
     let start = Instant::now();
     if let Some(count) = plan.ping {
@@ -219,7 +228,10 @@ fn load(plan: &LabPlan, hosts: &[Arc<dyn LabHost>; 2], ticker: &Ticker, stopped:
     let (echoes, tcp) = load.progress();
     while start.elapsed() < plan.duration && !stopped() {
         let replies: u64 = echoes.iter().map(super::traffic::Progress::get).sum();
-        ticker.show(start.elapsed(), &format!("{replies} echoes and {} MB of TCP returned", tcp.get() / 1_000_000));
+        ticker.show(
+            start.elapsed(),
+            &format!("{replies} echoes and {} MB of TCP returned", tcp.get() / 1_000_000),
+        );
     }
     ticker.end();
     Ok((Some(load.finish().map_err(failed("the load"))?), None))
@@ -276,7 +288,12 @@ impl Ticker {
             let _ = io::stderr().flush();
         } else if elapsed.as_millis() % 5_000 < 200 {
             let tick = *self.lock();
-            eprintln!("{:5.1} s  in {}  diverted {}  |  {load}", elapsed.as_secs_f64(), tick.received, tick.diverted);
+            eprintln!(
+                "{:5.1} s  in {}  diverted {}  |  {load}",
+                elapsed.as_secs_f64(),
+                tick.received,
+                tick.diverted
+            );
         }
         std::thread::sleep(Duration::from_millis(200));
     }

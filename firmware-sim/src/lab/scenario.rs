@@ -165,8 +165,22 @@ impl Load {
         };
         let transfers = tcp::spawn_transfers(&**client, plan, clients.clone())?;
         let (raw, stop) = (client.open_raw()?, clients.clone());
-        let odd = std::thread::Builder::new().name("odd frames".into()).spawn(move || send_odd(&raw, seed, &stop))?;
-        Ok(Self { hosts, clients, servers, cold, echoes, transfers, sinks, udp_server, tcp_server, odd, before })
+        let odd = std::thread::Builder::new()
+            .name("odd frames".into())
+            .spawn(move || send_odd(&raw, seed, &stop))?;
+        Ok(Self {
+            hosts,
+            clients,
+            servers,
+            cold,
+            echoes,
+            transfers,
+            sinks,
+            udp_server,
+            tcp_server,
+            odd,
+            before,
+        })
     }
 
     /// Handles on replies and bytes received so far, for a progress line: (replies, bytes of TCP).
@@ -200,12 +214,16 @@ impl Load {
         self.tcp_server.join();
         let [client, server] = &self.hosts;
         let kernels = [client.counters()?.since(&self.before[0]), server.counters()?.since(&self.before[1])];
-        let mut received: Vec<_> = self.sinks.into_iter().map(|(repair, sink)| (repair, distinct(&sink.join()))).collect();
+        let mut received: Vec<_> =
+            self.sinks.into_iter().map(|(repair, sink)| (repair, distinct(&sink.join()))).collect();
         let repaired = REPAIRS
             .iter()
             .zip(odd.repairs)
             .map(|(&repair, sent)| {
-                let at_sink = received.iter().position(|(sink, _)| *sink == repair).map(|at| received.swap_remove(at).1);
+                let at_sink = received
+                    .iter()
+                    .position(|(sink, _)| *sink == repair)
+                    .map(|at| received.swap_remove(at).1);
                 let received = at_sink.unwrap_or(kernels[0].icmp_in_timestamp_reps);
                 Repaired { reason: repair.reason, sent, received }
             })
@@ -270,7 +288,9 @@ fn send_odd(raw: &RawSender, seed: u64, stop: &Stop) -> OddSent {
         // Frames that come in by the client's side; the generator draws both.
         let frame = (0..16).find_map(|extra| {
             let index = u64::from(number) * 16 + extra;
-            generator.of(anomaly, index).filter(|made| made.port == 0 && made.expected == Expected::Anomaly(anomaly))
+            generator
+                .of(anomaly, index)
+                .filter(|made| made.port == 0 && made.expected == Expected::Anomaly(anomaly))
         });
         if let Some(frame) = frame
             && matches!(raw.send(&frame.bytes), Ok(Sent::Done))
@@ -304,7 +324,11 @@ fn repair_frame(repair: Repair, number: u32) -> Vec<u8> {
     let payload = number.to_be_bytes();
     let datagram = build::udp(CLIENT, SERVER, 40_000, repair.sink, &payload);
     let udp = |options: &[u8]| {
-        let header = build::Ipv4 { protocol: build::protocol::UDP, options: options.to_vec(), ..build::Ipv4::new(CLIENT, SERVER) };
+        let header = build::Ipv4 {
+            protocol: build::protocol::UDP,
+            options: options.to_vec(),
+            ..build::Ipv4::new(CLIENT, SERVER)
+        };
         header.packet(&datagram)
     };
     let ipv4 = build::ethertype::IPV4;
@@ -317,10 +341,13 @@ fn repair_frame(repair: Repair, number: u32) -> Vec<u8> {
         }
         Anomaly::SnapIpv4 => build::snap(router, client, ipv4, &udp(&[])),
         // Record Route with room for two addresses.
-        Anomaly::Ipv4OptionTransit => build::ethernet(router, client, ipv4, &udp(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0])),
+        Anomaly::Ipv4OptionTransit => {
+            build::ethernet(router, client, ipv4, &udp(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0]))
+        }
         _ => {
             let message = build::icmp(build::icmp_type::TIMESTAMP, 0, payload, &[0; 12]);
-            let header = build::Ipv4 { protocol: build::protocol::ICMP, ..build::Ipv4::new(CLIENT, ROUTER[0]) };
+            let header =
+                build::Ipv4 { protocol: build::protocol::ICMP, ..build::Ipv4::new(CLIENT, ROUTER[0]) };
             build::ethernet(router, client, ipv4, &header.packet(&message))
         }
     }

@@ -1,0 +1,386 @@
+//! The report at the end of a lab run: the books, the fast/slow ratio, the slow path, the invariants.
+
+mod text;
+
+use crate::event_loop::{EventLoop, Quantiles};
+use crate::lab::run::LabPlan;
+use crate::lab::scenario::Seen;
+use crate::lab::traffic::ping::PingReport;
+use serde::Serialize;
+use stack::classify::Anomaly;
+use stack::divert::Refusal;
+use stack::stats::{Disposition, Path};
+use stack::{ActionKind, DropReason, Rejection, Stats};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Printed under each ratio.
+pub const RATIO_DEFINITION: &str = "fast/slow ratio = received frames (bytes) that ended by a path / all received frames (bytes); \
+     each frame has exactly one path. fast: without the slow path; slow-cached: by a cached answer; \
+     slow-model: by a model's answer; slow-refused: diverted, but the default acted (bucket, full, \
+     deadline, rejection, failure). Copies that are only observed count apart.";
+
+/// Frames and bytes, and their shares of what was received.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Share {
+    /// Frames.
+    pub frames: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Of the frames received, 0 to 1.
+    pub frame_share: f64,
+    /// Of the bytes received, 0 to 1.
+    pub byte_share: f64,
+}
+
+/// What became of the frames of one reason.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ReasonLine {
+    /// Frames in which it was seen.
+    pub seen: u64,
+    /// Held for an answer.
+    pub held: u64,
+    /// Copied for an answer that is only recorded.
+    pub observed: u64,
+    /// Not admitted.
+    pub refused: u64,
+    /// Answers approved.
+    pub approved: u64,
+    /// Answers rejected.
+    pub rejected: u64,
+    /// Without an answer at the deadline.
+    pub unanswered: u64,
+}
+
+/// Latency in microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Micros {
+    /// How many were measured.
+    pub count: u64,
+    /// Half took at most this long.
+    pub p50: f64,
+    /// 99 of 100 took at most this long.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl From<Quantiles> for Micros {
+    fn from(q: Quantiles) -> Self {
+        let micros = |d: Duration| d.as_secs_f64() * 1e6;
+        Self { count: q.count, p50: micros(q.p50), p99: micros(q.p99), max: micros(q.max) }
+    }
+}
+
+/// One healthy kind of traffic.
+#[derive(Debug, Clone, Serialize)]
+pub struct HealthyLine {
+    /// What it is.
+    pub name: String,
+    /// Sent.
+    pub sent: u64,
+    /// Arrived.
+    pub received: u64,
+    /// All of it, and nothing else.
+    pub clean: bool,
+    /// Median round trip in microseconds.
+    pub rtt_p50_us: Option<f64>,
+}
+
+/// One class whose repaired frames or replies must be received.
+#[derive(Debug, Clone, Serialize)]
+pub struct RepairedLine {
+    /// The reason.
+    pub reason: &'static str,
+    /// Frames sent by the client.
+    pub sent: u64,
+    /// Received by a kernel.
+    pub received: u64,
+}
+
+/// The ping experiment.
+#[derive(Debug, Clone, Serialize)]
+pub struct PingLine {
+    /// Who judged.
+    pub judge: String,
+    /// Requests sent.
+    pub sent: u64,
+    /// Good replies.
+    pub received: u64,
+    /// Twice or late.
+    pub duplicates: u64,
+    /// With a wrong byte or checksum, or cut off.
+    pub damaged: u64,
+    /// Errors of the judge.
+    pub errors: u64,
+    /// Round trips in microseconds.
+    pub rtt_us: Micros,
+    /// First answers of the model that approval accepted.
+    pub first_attempt_right: u64,
+    /// First answers of the model that approval rejected.
+    pub first_attempt_wrong: u64,
+    /// Requests that the deterministic default answered: rejected, refused or late.
+    pub answered_by_default: u64,
+}
+
+/// One invariant, and how it was checked in this run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// The invariant.
+    pub name: &'static str,
+    /// Does it hold?
+    pub holds: bool,
+    /// What was compared.
+    pub how: String,
+}
+
+/// Everything that came of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// Over what.
+    pub ports: String,
+    /// Ended before its time.
+    pub interrupted: bool,
+    /// Seconds.
+    pub seconds: f64,
+    /// Who answered.
+    pub backend: String,
+    /// The operator's stance.
+    pub posture: &'static str,
+    /// Seed of the odd frames.
+    pub seed: u64,
+    /// Received.
+    pub received: Share,
+    /// By disposition and path: `[disposition][path]`.
+    pub dispositions: BTreeMap<&'static str, BTreeMap<&'static str, Share>>,
+    /// By path.
+    pub paths: BTreeMap<&'static str, Share>,
+    /// Sent: forwarded, originated, injected.
+    pub sent: [u64; 3],
+    /// Still held at the end.
+    pub held: u64,
+    /// By reason, those seen.
+    pub reasons: BTreeMap<&'static str, ReasonLine>,
+    /// Drops that are no anomaly.
+    pub other_drops: BTreeMap<&'static str, u64>,
+    /// Diverts refused, by why.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Answers rejected, by why.
+    pub rejections: BTreeMap<&'static str, u64>,
+    /// Approved answers that acted, by action.
+    pub applied: BTreeMap<&'static str, u64>,
+    /// Copies observed.
+    pub observed: u64,
+    /// `handle_frame`, in microseconds.
+    pub handle_frame_us: Micros,
+    /// Divert to action, in microseconds, without the ping experiment's.
+    pub divert_to_action_us: Micros,
+    /// Healthy traffic.
+    pub healthy: Vec<HealthyLine>,
+    /// The four repaired classes.
+    pub repaired: Vec<RepairedLine>,
+    /// Packets with a wrong header, length or checksum that the hosts' own stacks counted, by counter.
+    pub malformed_at_hosts: BTreeMap<String, u64>,
+    /// The ping experiment.
+    pub ping: Option<PingLine>,
+    /// The invariants.
+    pub checks: Vec<Check>,
+    /// Did all healthy traffic arrive, and does every invariant hold?
+    pub success: bool,
+}
+
+impl Outcome {
+    /// Draws up the report.
+    pub fn new(
+        plan: &LabPlan,
+        owner: &EventLoop,
+        elapsed: Duration,
+        not_tap: Option<String>,
+        seen: Option<Seen>,
+        ping: Option<PingReport>,
+        interrupted: bool,
+    ) -> Self {
+        let stats = owner.router().stats();
+        let ping = ping.map(|ping| ping_line(&ping, owner));
+        let malformed_at_hosts =
+            seen.as_ref().map_or([0; 2], |s| [s.kernels[0].malformed(), s.kernels[1].malformed()]);
+        let checks = checks(stats, seen.as_ref(), ping.as_ref(), malformed_at_hosts);
+        let share = |count: stack::stats::Count| share(count, stats);
+        let mut outcome = Self {
+            ports: not_tap
+                .map_or("two TAP devices, each a Linux host in a namespace of its own".into(), |why| {
+                    format!("NOT A TAP RUN: in-memory ports, smoltcp hosts ({why})")
+                }),
+            interrupted,
+            seconds: elapsed.as_secs_f64(),
+            backend: plan.backend.to_string(),
+            posture: plan.posture.name(),
+            seed: plan.seed,
+            received: share(stats.received),
+            dispositions: Disposition::ALL
+                .into_iter()
+                .map(|d| {
+                    (
+                        d.name(),
+                        Path::ALL
+                            .into_iter()
+                            .map(|p| (p.name(), share(stats.dispositions[d as usize][p as usize])))
+                            .collect(),
+                    )
+                })
+                .collect(),
+            paths: Path::ALL.into_iter().map(|p| (p.name(), share(stats.by_path(p)))).collect(),
+            sent: [stats.sent.forwarded.frames, stats.sent.originated.frames, stats.sent.injected.frames],
+            held: stats.held.frames,
+            reasons: Anomaly::ALL
+                .iter()
+                .filter(|&&a| stats.seen[a as usize] > 0)
+                .map(|&a| (a.name(), reason_line(stats, a)))
+                .collect(),
+            other_drops: named(DropReason::OTHERS.iter().map(|r| (r.name(), stats.drops(*r)))),
+            refusals: named(Refusal::ALL.iter().map(|r| (r.name(), stats.refusals[*r as usize]))),
+            rejections: named(Rejection::ALL.iter().map(|r| (r.name(), stats.rejections[*r as usize]))),
+            applied: named(ActionKind::ALL.iter().map(|a| (a.name(), stats.applied[*a as usize]))),
+            observed: stats.diverts.iter().map(|d| d.observed).sum(),
+            handle_frame_us: owner.latencies().handle_frame().into(),
+            divert_to_action_us: owner.latencies().slow(None).into(),
+            healthy: Vec::new(),
+            repaired: Vec::new(),
+            malformed_at_hosts,
+            ping,
+            success: checks.iter().all(|check| check.holds),
+            checks,
+        };
+        if let Some(seen) = seen {
+            outcome.success &= seen.all_healthy_arrived();
+            let micros = |d: Duration| d.as_secs_f64() * 1e6;
+            outcome.healthy = seen
+                .healthy
+                .into_iter()
+                .map(|h| HealthyLine {
+                    name: h.name,
+                    sent: h.sent,
+                    received: h.received,
+                    clean: h.clean,
+                    rtt_p50_us: h.rtt_p50.map(micros),
+                })
+                .collect();
+            outcome.repaired = seen
+                .repaired
+                .into_iter()
+                .map(|r| RepairedLine { reason: r.reason.name(), sent: r.sent, received: r.received })
+                .collect();
+        }
+        outcome
+    }
+}
+
+fn share(count: stack::stats::Count, stats: &Stats) -> Share {
+    let of = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    Share {
+        frames: count.frames,
+        bytes: count.bytes,
+        frame_share: of(count.frames, stats.received.frames),
+        byte_share: of(count.bytes, stats.received.bytes),
+    }
+}
+
+/// Those that are not 0.
+fn named(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'static str, u64> {
+    counts.filter(|&(_, count)| count > 0).collect()
+}
+
+fn reason_line(stats: &Stats, anomaly: Anomaly) -> ReasonLine {
+    let diverts = stats.diverts[anomaly as usize];
+    ReasonLine {
+        seen: stats.seen[anomaly as usize],
+        held: diverts.held,
+        observed: diverts.observed,
+        refused: diverts.refused,
+        approved: diverts.approved,
+        rejected: diverts.rejected,
+        unanswered: diverts.unanswered,
+    }
+}
+
+fn ping_line(ping: &PingReport, owner: &EventLoop) -> PingLine {
+    let stats = owner.router().stats();
+    let diverts = stats.diverts[Anomaly::EchoRequest as usize];
+    let mut rtts: Vec<f64> = ping.rtts.iter().map(|rtt| rtt.as_secs_f64() * 1e6).collect();
+    rtts.sort_unstable_by(f64::total_cmp);
+    let at = |quantile: f64| {
+        rtts.get(((rtts.len().max(1) - 1) as f64 * quantile).round() as usize).copied().unwrap_or(0.0)
+    };
+    PingLine {
+        judge: ping.judge.to_string(),
+        sent: ping.sent,
+        received: ping.received,
+        duplicates: ping.duplicates,
+        damaged: ping.damaged,
+        errors: ping.errors,
+        rtt_us: Micros { count: rtts.len() as u64, p50: at(0.5), p99: at(0.99), max: at(1.0) },
+        first_attempt_right: diverts.approved,
+        first_attempt_wrong: diverts.rejected,
+        answered_by_default: diverts.rejected + diverts.refused + diverts.unanswered,
+    }
+}
+
+/// The design's invariants, as far as a run can show them.
+fn checks(stats: &Stats, seen: Option<&Seen>, ping: Option<&PingLine>, malformed: [u64; 2]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut check = |name, holds, how| checks.push(Check { name, holds, how });
+    let balance = stats.balance();
+    check(
+        "1. the counters balance; every drop has a reason",
+        balance.is_ok() && stats.held.frames == 0,
+        match balance {
+            Ok(()) => format!(
+                "{} received = sum of dispositions, {} still held",
+                stats.received.frames, stats.held.frames
+            ),
+            Err(imbalance) => format!("{imbalance:?}"),
+        },
+    );
+    if let Some(seen) = seen {
+        let lost: u64 = seen.healthy.iter().map(|h| h.sent.abs_diff(h.received)).sum();
+        check(
+            "2. the fast path never waits for the slow path",
+            seen.all_healthy_arrived(),
+            format!(
+                "{lost} healthy messages or bytes missing while odd frames were sent (allocations: see make test)"
+            ),
+        );
+    }
+    let injecting = stats.applied.iter().zip(ActionKind::ALL).filter(|(_, kind)| **kind != ActionKind::Drop);
+    let applied: u64 = injecting.map(|(count, _)| count).sum();
+    let injected = stats.sent.injected.frames;
+    let observed_or_delivered = applied - applied.min(injected);
+    check(
+        "3. nothing from a model reaches a wire except as Approved",
+        injected <= applied && malformed == [0, 0],
+        format!(
+            "{injected} frames injected <= {applied} approved actions other than drop ({observed_or_delivered} were \
+             delivered here or only recorded); the hosts' stacks counted {} + {} malformed packets",
+            malformed[0], malformed[1]
+        ),
+    );
+    if let Some(ping) = ping {
+        check(
+            "   no wrong reply reaches the wire",
+            ping.damaged == 0 && ping.duplicates == 0,
+            format!("{} damaged and {} duplicate replies by the judge", ping.damaged, ping.duplicates),
+        );
+    }
+    check("4. a recording replays byte-identically", true, "not part of a lab run: see make test".into());
+    let open: u64 = stats
+        .diverts
+        .iter()
+        .map(|d| (d.held + d.observed).abs_diff(d.approved + d.rejected + d.unanswered))
+        .sum();
+    check(
+        "5. each diverted frame ends in a named reason by its deadline",
+        open == 0 || stats.held.frames == 0,
+        format!("diverted = approved + rejected + unanswered, but for {open} copies under way at the end"),
+    );
+    checks
+}

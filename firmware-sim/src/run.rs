@@ -1,0 +1,101 @@
+//! `softrouter run`: the router on TAP devices that the user names, until Ctrl-C.
+
+use crate::clock::Clock;
+use crate::config::{self, FileError};
+use crate::decision_log::DecisionLog;
+use crate::event_loop::{EventLoop, LoopError};
+use crate::port::Port;
+use crate::port::tap::{Tap, TapError, TapOptions};
+use crate::storage;
+use llm_slowpath::SetupError;
+use stack::stats::{Disposition, Path as FramePath};
+use stack::{ConfigError, PortId, Router};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Time between two lines of counters.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why the router could not start, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration file is wrong.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The router refused the configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A TAP could not be had.
+    #[error(transparent)]
+    Tap(#[from] TapError),
+    /// The backend could not be set up.
+    #[error(transparent)]
+    Backend(#[from] SetupError),
+    /// The owner loop failed.
+    #[error(transparent)]
+    Loop(#[from] LoopError),
+    /// The decision log could not be made.
+    #[error("decision log {path}: {source}: name a file in a folder that exists")]
+    Log {
+        /// Where it should have been.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Runs until `stop` is set.
+///
+/// # Errors
+/// See [`RunError`].
+pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Result<(), RunError> {
+    let clock = Clock::start();
+    let config = config::load(path, Clock::secret(), clock.midnight_offset_ms())?;
+    let backend = config.backend.open()?;
+    let log = decision_log.map(|path| {
+        DecisionLog::create(path).map_err(|source| RunError::Log { path: path.to_owned(), source })
+    });
+    let log = log.transpose()?;
+    let mut router = Router::new(config.router.clone(), storage::storage(&config.router.limits))?;
+    for route in &config.routes {
+        router.add_route(*route)?;
+    }
+    let mut ports: Vec<Box<dyn Port>> = Vec::new();
+    for (index, name) in config.port_names.iter().enumerate() {
+        let port = &config.router.ports[index];
+        let options = TapOptions { mtu: Some(port.mtu as u32), ..TapOptions::default() };
+        ports.push(Box::new(Tap::open(name, &options)?));
+        let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
+        println!(
+            "port {} = {name}: {} {} mtu {}",
+            PortId(index as u8),
+            port.mac,
+            addresses.join(" "),
+            port.mtu
+        );
+    }
+    let mut owner = EventLoop::new(router, ports, backend, clock, log)?;
+    println!("backend {}, posture {}; Ctrl-C ends", config.backend, config.router.posture.name());
+    let result = owner.run(stop, INTERVAL, show);
+    show(&owner);
+    Ok(result?)
+}
+
+fn show(owner: &EventLoop) {
+    let stats = owner.router().stats();
+    let disposed = |d| stats.disposed(d).frames;
+    let slow: u64 =
+        FramePath::ALL.into_iter().filter(|p| *p != FramePath::Fast).map(|p| stats.by_path(p).frames).sum();
+    println!(
+        "in {}  forwarded {}  delivered {}  consumed {}  dropped {}  held {}  |  slow path {slow}, injected {}",
+        stats.received.frames,
+        disposed(Disposition::Forwarded),
+        disposed(Disposition::Delivered),
+        disposed(Disposition::Consumed),
+        disposed(Disposition::Dropped),
+        stats.held.frames,
+        stats.sent.injected.frames,
+    );
+}
