@@ -7,7 +7,7 @@
 use super::{EchoDelta, Rejection};
 use crate::classify::ethernet::{SNAP, TAG, word};
 use crate::classify::{icmp, ipv4::protocol};
-use crate::divert::network_offset;
+use crate::divert::network;
 use crate::frame::ETHERNET_HEADER;
 use crate::wire::{MIN_HEADER, checksum, options};
 
@@ -17,7 +17,7 @@ pub(super) const TTL: u8 = 64;
 /// Copies the IPv4 packet out of a priority tag or an LLC/SNAP envelope into a plain Ethernet frame,
 /// without padding; the frame's length.
 pub(super) fn unwrap(frame: &[u8], out: &mut [u8]) -> Result<usize, Rejection> {
-    let packet = network_offset(frame).and_then(|at| frame.get(at..)).ok_or(Rejection::DoesNotFit)?;
+    let packet = network(frame).ok_or(Rejection::DoesNotFit)?;
     let len = usize::from(word(packet, 2));
     let packet = packet.get(..len).ok_or(Rejection::NotHealthy)?;
     let out = out.get_mut(..ETHERNET_HEADER + len).ok_or(Rejection::DoesNotFit)?;

@@ -133,6 +133,16 @@ pub(crate) fn network_offset(frame: &[u8]) -> Option<usize> {
     }
 }
 
+/// The IPv4 packet that this frame carries, perhaps with padding. An envelope's 802.3 length says where
+/// the packet ends; what follows is padding for certain.
+pub(crate) fn network(frame: &[u8]) -> Option<&[u8]> {
+    let packet = frame.get(network_offset(frame)?..)?;
+    Some(match word(frame, ETHERNET_HEADER - 2) {
+        length @ 0..=1500 => &packet[..packet.len().min(usize::from(length).saturating_sub(SNAP))],
+        _ => packet,
+    })
+}
+
 /// Reads fields of one frame. Anything that is not there reads as 0.
 struct Reader<'a> {
     frame: &'a [u8],
@@ -143,7 +153,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn packet(&self) -> &[u8] {
-        network_offset(self.frame).and_then(|at| self.frame.get(at..)).unwrap_or(&[])
+        network(self.frame).unwrap_or(&[])
     }
 
     fn direction(&self) -> Direction {
@@ -189,15 +199,7 @@ impl Reader<'_> {
 
     /// The class of what the tag or envelope holds, as [`Field::Inner`] encodes it.
     fn inner(&self) -> u16 {
-        if network_offset(self.frame).is_none() {
-            return 255;
-        }
-        let packet = self.packet();
-        // An envelope's 802.3 length says where the packet ends; what follows is padding.
-        let packet = match word(self.frame, ETHERNET_HEADER - 2) {
-            length @ 0..=1500 => &packet[..packet.len().min(usize::from(length).saturating_sub(SNAP))],
-            _ => packet,
-        };
+        let Some(packet) = network(self.frame) else { return 255 };
         let group = ethernet::destination(self.frame, self.config.mac) != LinkDestination::Us;
         match ipv4::classify(packet, group, self.port, self.locals) {
             Ok(_) => 0,

@@ -3,8 +3,8 @@
 mod class_key;
 mod queue;
 
-pub(crate) use class_key::network_offset;
 pub use class_key::{ClassKey, Field, FieldValue, MAX_FIELDS};
+pub(crate) use class_key::{network, network_offset};
 pub use queue::{DivertSlot, Refusal};
 pub(crate) use queue::{Held, Queue, SlotState};
 

@@ -216,14 +216,27 @@ impl<'a> Queue<'a> {
 
     /// Takes the head of a port's queue, which must not be empty.
     fn unqueue(&mut self, port: usize) -> u16 {
-        let fifo = &mut self.ports[port];
-        let at = fifo.head;
-        fifo.head = self.slots[usize::from(at)].next;
-        if fifo.head == NIL {
-            fifo.tail = NIL;
+        let at = self.ports[port].head;
+        self.unlink(port, at);
+        at
+    }
+
+    /// Takes one slot out of its port's queue. Deadlines and `poll_divert` take the head at once.
+    fn unlink(&mut self, port: usize, at: u16) {
+        let next = self.slots[usize::from(at)].next;
+        let mut before = NIL;
+        let mut here = self.ports[port].head;
+        while here != at && here != NIL {
+            (before, here) = (here, self.slots[usize::from(here)].next);
+        }
+        match before {
+            NIL => self.ports[port].head = next,
+            before => self.slots[usize::from(before)].next = next,
+        }
+        if self.ports[port].tail == at {
+            self.ports[port].tail = before;
         }
         self.queued -= 1;
-        at
     }
 
     /// The frame that `id` names, and where it is in its life.
@@ -252,10 +265,7 @@ impl<'a> Queue<'a> {
         let Some((state, held, _)) = self.get(id) else { return };
         match state {
             SlotState::Free => return,
-            SlotState::Queued => {
-                // Only deadlines release queued frames, oldest first: it is the head of its queue.
-                self.unqueue(held.port.index() % MAX_PORTS);
-            }
+            SlotState::Queued => self.unlink(held.port.index() % MAX_PORTS, id.slot),
             SlotState::Outstanding | SlotState::Approved => self.outstanding -= 1,
         }
         let free = self.free;
@@ -345,6 +355,22 @@ mod tests {
             queue.admit(held(0, Instant::ZERO), &[0; FRAME_MAX + 1], 5, &limits),
             Err(Refusal::FrameTooLarge)
         );
+    }
+
+    #[test]
+    fn a_frame_may_leave_the_middle_or_the_end_of_its_queue() {
+        let limits = Limits::default();
+        let mut queue = queue(8, &limits);
+        let mut admit = |queue: &mut Queue<'_>, tag| {
+            queue.admit(held(0, Instant::ZERO), &[tag], tag.into(), &limits).unwrap()
+        };
+        let ids = [1, 2, 3, 4].map(|tag| admit(&mut queue, tag));
+        queue.release(ids[1]);
+        queue.release(ids[3]);
+        let last = admit(&mut queue, 5);
+        let order = core::iter::from_fn(|| queue.next(&limits)).collect::<vec::Vec<_>>();
+        assert_eq!(order, [ids[0], ids[2], last]);
+        assert_eq!(queue.occupancy(), (0, 3));
     }
 
     #[test]

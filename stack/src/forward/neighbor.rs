@@ -87,13 +87,17 @@ impl<'a> NeighborTable<'a> {
             .find(|&at| matches!(self.slots[at].0, Some(n) if n.port == port && n.address == address))
     }
 
-    /// A free slot for the neighbour, or that of one whose confirmation ran out longest ago.
+    /// A free slot for the neighbour, or that of the stalest.
     fn vacancy(&self, now: Instant, port: PortId, address: Ipv4Address) -> Option<usize> {
         let free = self.probe(port, address).find(|&at| self.slots[at].0.is_none());
+        // Those whose confirmation ran out, and those who did not answer and may be asked again.
+        let stale = |n: &Neighbor| {
+            if n.mac.is_some() { n.confirmed_until <= now } else { n.asked == 0 && n.next_request <= now }
+        };
         free.or_else(|| {
             self.probe(port, address)
                 .filter_map(|at| self.slots[at].0.map(|n| (n, at)))
-                .filter(|(n, _)| n.mac.is_some() && n.confirmed_until <= now)
+                .filter(|(n, _)| stale(n))
                 .min_by_key(|(n, _)| n.confirmed_until)
                 .map(|(_, at)| at)
         })
@@ -265,5 +269,20 @@ mod tests {
         let later = now + limits.neighbor_lifetime;
         assert_eq!(table.lookup(later, PORT, host(3), &limits), Lookup::Wait { ask: true });
         assert_eq!(table.position(PORT, host(1)), None);
+    }
+
+    #[test]
+    fn those_who_never_answered_make_room_too() {
+        let limits = Limits::default();
+        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 1].leak().into());
+        let mut now = Instant::from_secs(1);
+        assert_eq!(table.lookup(now, PORT, host(1), &limits), Lookup::Wait { ask: true });
+        while let Some(due) = table.poll_timeout() {
+            now = due;
+            let _ = table.handle_timeout(now, &limits);
+        }
+        assert_eq!(table.lookup(now, PORT, host(2), &limits), Lookup::Full, "the hold-down still runs");
+        now += limits.arp_interval;
+        assert_eq!(table.lookup(now, PORT, host(2), &limits), Lookup::Wait { ask: true });
     }
 }

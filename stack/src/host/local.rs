@@ -2,13 +2,13 @@
 //! Read first: RFC 1812 §5.2.3, RFC 1122 §3.2.
 
 use crate::Router;
-use crate::classify::{Class, classify, ipv4::protocol};
+use crate::classify::{Class, classify, icmp, ipv4::protocol};
 use crate::config::PortId;
 use crate::forward::{Cargo, IcmpError};
 use crate::frame::{ETHERNET_HEADER, FRAME_MAX, FrameBuf};
 use crate::stats::{Disposition, Path};
 use crate::verdict::{DropReason, Verdict};
-use crate::wire::Ipv4Info;
+use crate::wire::{Ipv4Info, MIN_HEADER};
 use smoltcp::time::Instant;
 
 impl Router<'_> {
@@ -34,7 +34,14 @@ impl Router<'_> {
         if !self.host.deliver(now, packet) {
             return self.drop(DropReason::HostTooLarge, path, received_len);
         }
-        self.drain_host(now);
+        if let Some(error) = self.drain_host(now) {
+            // The host found out only after reassembly. What may be quoted is a first fragment.
+            if info.fragment_offset == 0 {
+                self.report(now, port, frame.bytes(), error);
+            } else {
+                self.stats.icmp_errors_forbidden += 1;
+            }
+        }
         self.stats.end(Disposition::Delivered, path, received_len);
         Verdict::Deliver
     }
@@ -73,13 +80,30 @@ impl Router<'_> {
         }
     }
 
-    /// Sends everything that the host has to send.
-    pub(crate) fn drain_host(&mut self, now: Instant) {
+    /// Sends everything that the host has to send, but its ICMP errors: they quote a header that smoltcp
+    /// wrote anew, and know no limits. Says which error that was.
+    pub(crate) fn drain_host(&mut self, now: Instant) -> Option<IcmpError> {
         let mut frame = [0; FRAME_MAX];
+        let mut error = None;
         while let Some(packet) = self.host.poll(now) {
             let len = ETHERNET_HEADER + packet.len();
             frame[ETHERNET_HEADER..len].copy_from_slice(packet);
-            self.dispatch(now, &mut frame[..len], Cargo::Originated);
+            match packet {
+                [0x45, ..]
+                    if packet.len() > MIN_HEADER + 1
+                        && packet[9] == protocol::ICMP
+                        && packet[MIN_HEADER] == icmp::kind::UNREACHABLE =>
+                {
+                    let for_protocol = packet[MIN_HEADER + 1] == 2;
+                    error = Some(if for_protocol {
+                        IcmpError::ProtocolUnreachable
+                    } else {
+                        IcmpError::PortUnreachable
+                    });
+                }
+                _ => self.dispatch(now, &mut frame[..len], Cargo::Originated),
+            }
         }
+        error
     }
 }
