@@ -4,10 +4,13 @@
 //! Read first: RFC 1812 §4.3.2 (errors), §5.3.1 (forwarding); RFC 792.
 
 use crate::sim::{Divert, Sent};
-use pktgen::build::adds_up;
+use pktgen::build::{Mac, adds_up};
 use pktgen::{World, echo, oracle};
-use stack::{ActionKind, Anomaly, Posture};
+use stack::{ActionKind, Anomaly, PortId, Posture};
 use std::net::Ipv4Addr;
+
+/// A host that the router has heard of: port, address, MAC address.
+pub type Neighbor = (PortId, Ipv4Addr, Mac);
 
 fn word(bytes: &[u8], at: usize) -> usize {
     usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]))
@@ -60,19 +63,28 @@ fn permitted(reason: Anomaly, posture: Posture) -> &'static [ActionKind] {
     }
 }
 
-/// Judges a frame that was injected in answer to `divert`: the action that it came from.
+/// Judges a frame that was injected in answer to `divert`: the action that it came from. Hosts of the world have
+/// the MAC addresses that they have there, others those that the router heard of.
 ///
 /// # Errors
 /// Why it should not have been sent.
-pub fn judge(world: &World, posture: Posture, divert: &Divert, sent: &Sent) -> Result<ActionKind, String> {
+pub fn judge(
+    world: &World,
+    neighbors: &[Neighbor],
+    posture: Posture,
+    divert: &Divert,
+    sent: &Sent,
+) -> Result<ActionKind, String> {
     let egress = world.ports.get(sent.port.index()).ok_or("no such port")?;
     well_formed(&sent.bytes, egress.mtu)?;
     require(sent.bytes[6..12] == egress.mac, "not from the egress port's MAC address")?;
     let packet = &sent.bytes[14..];
     let (source, destination) = (address(packet, 12), address(packet, 16));
     require(egress.contains(destination), "the egress port does not lead to the destination")?;
-    let host = egress.hosts.iter().find(|host| host.address == destination);
-    require(host.is_some_and(|host| sent.bytes[..6] == host.mac), "not to the destination's MAC address")?;
+    let host = egress.hosts.iter().find(|host| host.address == destination).map(|host| host.mac);
+    let learned = || neighbors.iter().find(|n| n.0 == sent.port && n.1 == destination).map(|n| n.2);
+    let mac = host.or_else(learned).ok_or("the destination's MAC address is not known")?;
+    require(sent.bytes[..6] == mac, "not to the destination's MAC address")?;
     let (reason, ingress) = (divert.about.reason(), divert.about.port());
     let quoting = permitted(reason, posture).contains(&ActionKind::ParameterProblem);
     require(quoting || sent.bytes.len() <= divert.bytes.len(), "longer than what it answers")?;
@@ -87,9 +99,7 @@ pub fn judge(world: &World, posture: Posture, divert: &Divert, sent: &Sent) -> R
                 allowed && oracle::parameter_problem_matches(world, port, reason, &divert.bytes, &sent.bytes)
             }
             _ => {
-                let destination = host.map_or([0; 6], |host| host.mac);
-                let repaired = oracle::repair(action, &divert.bytes, egress.mac, destination);
-                repaired.as_ref() == Some(&sent.bytes)
+                oracle::repair(action, &divert.bytes, egress.mac, mac).as_ref() == Some(&sent.bytes)
             }
         };
         if !right {

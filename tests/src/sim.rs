@@ -1,5 +1,6 @@
 //! A router in virtual time: frames in, everything it sends, holds and counts out, the books checked at every step.
 
+use crate::checker::Neighbor;
 use crate::counters::{self, Delta};
 use crate::frames;
 use crate::storage::{Sizes, storage};
@@ -177,6 +178,11 @@ impl Sim {
     pub fn abandon(&mut self, divert: &Divert) {
         self.router.abandon(self.now, divert.about.id);
         self.settle();
+    }
+
+    /// The hosts whose MAC addresses the router knows.
+    pub fn neighbors(&self) -> Vec<Neighbor> {
+        self.router.neighbors().iter().map(|(port, address, mac)| (port, address, mac.0)).collect()
     }
 
     /// Every event since the last call, in order.

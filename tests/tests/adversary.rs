@@ -1,0 +1,349 @@
+//! An adversary in the place of the model: whatever it answers, nothing but what is right may leave.
+//!
+//! Every frame that is injected is judged by [`tests::checker`], which knows nothing of approval. Every answer
+//! that was not approved and applied must leave no trace but a counter.
+
+use pktgen::dice::{Draw, rng_for};
+use pktgen::{Generator, World, echo};
+use smoltcp::time::Duration;
+use smoltcp::wire::Ipv4Cidr;
+use stack::{
+    Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Mode, Origin, PortId, Posture, Rejection, Source,
+    Verdict,
+};
+use std::collections::BTreeMap;
+use tests::frames::{self, from_client, transit};
+use tests::{Divert, Sim, checker};
+
+const ANSWERS: u64 = 1_000_000;
+
+fn sim(posture: Posture) -> Sim {
+    Sim::lab_with(|config| {
+        config.posture = posture;
+        config.limits.observe_one_in = 3;
+        config.set_mode(Anomaly::EchoRequest, Mode::Enforce).expect("an experiment may hold");
+    })
+}
+
+/// The frame that the right answer would inject, found by asking another router.
+fn right_frame(divert: &Divert, world: &World) -> Option<(PortId, Vec<u8>)> {
+    let port = divert.about.port();
+    if let Some(reply) = echo::echo_reply(&divert.bytes) {
+        return Some((port, reply));
+    }
+    let egress = &world.ports[1 - port.index()];
+    let repairs = [ActionKind::Forward, ActionKind::StripTag, ActionKind::Decapsulate, ActionKind::ClearOptions];
+    repairs.into_iter().find_map(|kind| {
+        let frame = pktgen::oracle::repair(kind, &divert.bytes, egress.mac, egress.hosts[0].mac)?;
+        Some((PortId(1 - port.0), frame))
+    })
+}
+
+/// A frame that somebody might want to see injected.
+fn tempting_frame(rng: &mut impl Draw, divert: &Divert, world: &World) -> (PortId, Vec<u8>) {
+    let (port, mut frame) =
+        right_frame(divert, world).unwrap_or_else(|| (divert.about.port(), divert.bytes.clone()));
+    match rng.below(8) {
+        // Right but for one bit, somewhere.
+        0 | 1 if !frame.is_empty() => {
+            let at = rng.below(frame.len());
+            frame[at] ^= 1 << rng.below(8);
+        }
+        // A spoofed source under a right checksum.
+        2 if frame.len() >= 34 => {
+            let spoofed = [rng.byte(), rng.byte(), rng.byte(), rng.byte()];
+            frame[26..30].copy_from_slice(&spoofed);
+            pktgen::build::seal_ipv4(&mut frame[14..]);
+        }
+        // More than was asked for.
+        3 => {
+            let more = rng.between(1, 600);
+            frame.extend(rng.bytes(more));
+        }
+        4 => frame.truncate(rng.below(frame.len() + 1)),
+        5 => {
+            let len = rng.below(2_000);
+            frame = rng.bytes(len);
+        }
+        // The right bytes by the wrong port.
+        6 => return (PortId(rng.byte()), frame),
+        _ => {}
+    }
+    (port, frame)
+}
+
+/// What the adversary says about a frame; mostly wrong, now and then right.
+fn answer<'a>(
+    rng: &mut impl Draw,
+    divert: &Divert,
+    older: &[DivertId],
+    world: &World,
+    frame: &'a mut Vec<u8>,
+) -> Answer<'a> {
+    let action = match rng.below(12) {
+        0..=6 => ActionKind::ALL[rng.below(7)].symbolic().expect("the first seven are symbolic"),
+        7 | 8 => {
+            let mut delta =
+                EchoDelta { ttl: 64, ip_checksum: rng.word(), icmp_type: 0, icmp_checksum: rng.word() };
+            if let Some(right) = echo::echo_reply(&divert.bytes) {
+                let word = |at: usize| u16::from_be_bytes([right[at], right[at + 1]]);
+                delta.ip_checksum = word(24);
+                delta.icmp_checksum = word(36);
+                match rng.below(6) {
+                    0 => delta.ttl = rng.byte(),
+                    1 => delta.ip_checksum ^= 1 << rng.below(16),
+                    2 => delta.icmp_type = rng.byte(),
+                    3 => delta.icmp_checksum ^= 1 << rng.below(16),
+                    // The other zero of one's complement must not pass for the first.
+                    4 => delta.icmp_checksum = !delta.icmp_checksum,
+                    _ => {}
+                }
+            }
+            Action::EchoReply(delta)
+        }
+        _ => {
+            let (port, bytes) = tempting_frame(rng, divert, world);
+            *frame = bytes;
+            Action::Inject { port, frame }
+        }
+    };
+    let source = if rng.one_in(2) { Source::Model } else { Source::Cache };
+    let mut answer = Answer { source, ..divert.answer(action) };
+    match rng.below(16) {
+        0 => answer.nonce = answer.nonce.wrapping_add(1 + u32::from(rng.word())),
+        1 => answer.reason = *rng.pick(Anomaly::ALL),
+        2 => answer.id.generation = answer.id.generation.wrapping_add(1 + rng.below(3) as u32),
+        3 => answer.id = DivertId { slot: rng.word(), generation: rng.below(4) as u32 },
+        4 if !older.is_empty() => answer.id = *rng.pick(older),
+        _ => {}
+    }
+    answer
+}
+
+/// Runs one posture; how often each outcome came about.
+fn torment(posture: Posture, seed: u64, answers: u64) -> BTreeMap<String, u64> {
+    let mut sim = sim(posture);
+    let world = sim.world().clone();
+    let generator = Generator::new(world.clone(), seed);
+    let (mut given, mut index, mut outcomes) = (0, 0, BTreeMap::new());
+    let mut older: Vec<DivertId> = Vec::new();
+    while given < answers {
+        let mut rng = rng_for(seed, 99, index);
+        let made = if index.is_multiple_of(3) { generator.mutant(index) } else { generator.odd(index) };
+        index += 1;
+        if index.is_multiple_of(500) {
+            sim.prime();
+        }
+        // Mutated ARP would teach the router MAC addresses that the checker cannot know.
+        if made.family == pktgen::Family::Arp && made.template == "arp" {
+            continue;
+        }
+        let _ = sim.send(made.port, &made.bytes);
+        for divert in sim.diverts() {
+            sim.transmitted();
+            // Several answers to one frame: at most one may act.
+            let mut acted = 0;
+            for _ in 0..rng.between(1, 12) {
+                let mut frame = Vec::new();
+                let answer = answer(&mut rng, &divert, &older, &world, &mut frame);
+                if rng.one_in(64) {
+                    // Too late, now or between approval and application.
+                    sim.advance(Duration::from_millis(if rng.one_in(2) { 49 } else { 51 }));
+                    sim.transmitted();
+                }
+                given += 1;
+                let result = sim.answer(&answer);
+                let injected: Vec<_> = sim
+                    .transmitted()
+                    .into_iter()
+                    .filter(|sent| matches!(sent.origin, Origin::Injected(_)))
+                    .collect();
+                match result {
+                    Ok(()) => {
+                        assert_eq!(answer.id, divert.about.id, "seed {seed} frame {index}");
+                        acted += 1;
+                        *outcomes.entry(format!("applied {}", answer.action.kind())).or_insert(0) += 1;
+                    }
+                    Err(rejection) => {
+                        *outcomes.entry(format!("rejected {rejection}")).or_insert(0) += 1;
+                        assert_eq!(injected, [], "seed {seed} frame {index}: {answer:?} {rejection}");
+                    }
+                }
+                for sent in injected {
+                    assert_eq!(sent.origin, Origin::Injected(divert.about.id));
+                    let judged = checker::judge(&world, &sim.neighbors(), posture, &divert, &sent);
+                    if let Err(fault) = judged {
+                        panic!("seed {seed} frame {index}: {fault}\n{answer:02x?}\n{divert:02x?}\n{sent:02x?}");
+                    }
+                    *outcomes.entry("injected".to_owned()).or_insert(0) += 1;
+                }
+            }
+            assert!(acted <= 1, "seed {seed} frame {index}: {acted} answers acted on one frame");
+            if older.len() == 64 {
+                older.clear();
+            }
+            older.push(divert.about.id);
+        }
+        sim.advance(Duration::from_micros(500));
+    }
+    let injected = outcomes.get("injected").copied().unwrap_or(0);
+    assert_eq!(sim.router.stats().sent.injected.frames, injected, "every injected frame was judged");
+    outcomes
+}
+
+#[test]
+fn a_million_adversarial_answers_inject_nothing_but_what_is_right() {
+    let mut all = BTreeMap::new();
+    for (posture, seed) in Posture::ALL.into_iter().zip(70..) {
+        let outcomes = torment(posture, seed, ANSWERS / 3 + 1);
+        println!("{posture:?}, seed {seed}: {outcomes:#?}");
+        for (outcome, count) in outcomes {
+            *all.entry(outcome).or_insert(0_u64) += count;
+        }
+    }
+    let answers: u64 = all.iter().filter(|(name, _)| *name != "injected").map(|(_, count)| count).sum();
+    assert!(answers >= ANSWERS);
+    // An adversary that is never refused for some reason has not tried.
+    let at_apply = [Rejection::StaleEpoch, Rejection::ForeignRouter, Rejection::RateLimited];
+    // What approval would build is sound, so its last look at it finds nothing.
+    let never = [Rejection::Malformed];
+    for &rejection in Rejection::ALL {
+        if !at_apply.contains(&rejection) && !never.contains(&rejection) {
+            assert!(all.contains_key(&format!("rejected {rejection}")), "never {rejection}: {all:#?}");
+        }
+    }
+    assert!(all["injected"] > 10_000);
+}
+
+/// One frame that a right answer would inject, held.
+fn held(sim: &mut Sim) -> Divert {
+    let plain = from_client(&frames::udp(&transit(), 9, b"payload"));
+    let tagged = pktgen::build::tag(&plain, 0x8100, 0);
+    assert_eq!(sim.send(0, &tagged), Verdict::Divert(Anomaly::VlanPriorityTag));
+    sim.diverts().remove(0)
+}
+
+fn refused_at_apply(
+    sim: &mut Sim,
+    expected: Rejection,
+    meanwhile: impl FnOnce(&mut Sim, stack::Approved) -> Option<stack::Approved>,
+) {
+    let divert = held(sim);
+    let approved = sim.router.approve(sim.now(), &divert.answer(Action::StripTag)).expect("a right answer");
+    let before = sim.router.snapshot().sent.injected;
+    if let Some(approved) = meanwhile(sim, approved) {
+        assert_eq!(sim.router.apply(sim.now(), approved), Err(expected));
+    }
+    sim.settle();
+    assert_eq!(sim.transmitted(), [], "{expected}");
+    assert_eq!(sim.router.stats().sent.injected, before);
+    assert_eq!(sim.router.stats().rejections[expected as usize], 1, "{expected}");
+    sim.advance(Duration::from_secs(1));
+    assert!(sim.router.is_settled(), "{expected}: the frame has ended");
+    assert_eq!(sim.router.stats().disposed(stack::stats::Disposition::Dropped).frames, 1);
+}
+
+#[test]
+fn an_approval_is_void_when_routes_change() {
+    let cidr = Ipv4Cidr::new([172, 16, 0, 0].into(), 12);
+    refused_at_apply(&mut Sim::lab(), Rejection::StaleEpoch, |sim, approved| {
+        sim.route(cidr, Some([10, 0, 2, 2]), 1);
+        Some(approved)
+    });
+    refused_at_apply(&mut Sim::lab(), Rejection::StaleEpoch, |sim, approved| {
+        assert!(!sim.router.remove_route(cidr));
+        Some(approved)
+    });
+}
+
+#[test]
+fn an_approval_is_void_after_the_deadline() {
+    refused_at_apply(&mut Sim::lab(), Rejection::Late, |sim, approved| {
+        sim.advance(sim.router.config().limits.divert_deadline);
+        Some(approved)
+    });
+}
+
+/// The clock has passed the deadline, but nobody has called `handle_timeout` yet.
+#[test]
+fn an_approval_is_void_after_the_deadline_even_if_no_timeout_was_handled() {
+    refused_at_apply(&mut Sim::lab(), Rejection::Late, |sim, approved| {
+        let late = sim.now() + sim.router.config().limits.divert_deadline;
+        assert_eq!(sim.router.apply(late, approved), Err(Rejection::Late));
+        None
+    });
+}
+
+#[test]
+fn an_approval_is_void_when_the_bucket_is_empty() {
+    let empty = stack::Rate { per_second: 0, burst: 0 };
+    let mut sim = Sim::lab_with(|config| config.limits.inject_rate = empty);
+    refused_at_apply(&mut sim, Rejection::RateLimited, |_, approved| Some(approved));
+}
+
+#[test]
+fn an_approval_of_another_router_is_void() {
+    refused_at_apply(&mut Sim::lab(), Rejection::ForeignRouter, |sim, approved| {
+        // The other router has approved an answer to a frame with the very same id.
+        let mut other = Sim::lab_with(|config| config.id = 8);
+        let divert = held(&mut other);
+        assert_eq!(divert.about.id, approved.id());
+        let theirs = other.router.approve(other.now(), &divert.answer(Action::StripTag)).expect("right");
+        assert_eq!(sim.router.apply(sim.now(), theirs), Err(Rejection::ForeignRouter));
+        // Ours is still good; it is dropped unused, and the deadline ends the frame.
+        drop(approved);
+        None
+    });
+}
+
+#[test]
+fn nonces_cannot_be_guessed_from_others() {
+    let mut sim = Sim::lab();
+    let divert = held(&mut sim);
+    let mut other = Sim::lab_with(|config| config.secret = 1);
+    assert_ne!(held(&mut other).about.nonce, divert.about.nonce, "another run's secret");
+    let wrong = Answer { nonce: divert.about.nonce ^ 1, ..divert.answer(Action::StripTag) };
+    assert_eq!(sim.answer(&wrong), Err(Rejection::WrongNonce));
+    // A wrong nonce does not use the frame up: whoever guesses cannot make others' answers late.
+    assert_eq!(sim.answer(&divert.answer(Action::StripTag)), Ok(()));
+    assert_eq!(sim.answer(&divert.answer(Action::StripTag)), Err(Rejection::Late), "once only");
+}
+
+/// An envelope that says 28 bytes around a packet that says more: what follows in the frame is padding.
+#[test]
+fn padding_behind_an_envelope_is_never_taken_for_payload() {
+    let mut sim = Sim::lab();
+    let packet = frames::udp(&transit(), 9, &[7; 40]);
+    let mut frame = pktgen::build::snap(frames::ROUTER_0.mac, frames::CLIENT.mac, 0x0800, &packet);
+    frame[12..14].copy_from_slice(&28_u16.to_be_bytes());
+    assert_eq!(sim.send(0, &frame), Verdict::Divert(Anomaly::SnapIpv4));
+    let divert = sim.diverts().remove(0);
+    assert_eq!(sim.answer(&divert.answer(Action::Decapsulate)), Err(Rejection::NotHealthy));
+    assert_eq!(sim.transmitted(), []);
+}
+
+/// The id of a frame is public as soon as it is admitted (`Event::Diverted`), before the slow path has it.
+#[test]
+fn giving_up_a_frame_that_is_still_queued_harms_no_other() {
+    let mut sim = Sim::lab();
+    let frame = |last: u8| {
+        let header = pktgen::build::Ipv4 { identification: last.into(), ..transit() };
+        pktgen::build::tag(&from_client(&frames::udp(&header, 9, b"payload")), 0x8100, 0)
+    };
+    let mut ids = Vec::new();
+    for last in 0..4 {
+        let _ = sim.send(0, &frame(last));
+        for event in sim.events() {
+            if let stack::Event::Diverted { id, .. } = event {
+                ids.push(id);
+            }
+        }
+    }
+    sim.router.abandon(sim.now(), ids[2]);
+    sim.settle();
+    let got: Vec<_> = sim.diverts().into_iter().map(|divert| divert.about.id).collect();
+    assert!(got.starts_with(&[ids[0], ids[1]]) && got.ends_with(&[ids[3]]), "{got:?} of {ids:?}");
+    sim.advance(Duration::from_secs(1));
+    assert!(sim.router.is_settled());
+    assert_eq!(sim.router.divert_occupancy(), (0, 0));
+}
