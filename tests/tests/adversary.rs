@@ -143,7 +143,7 @@ fn torment(posture: Posture, seed: u64, answers: u64) -> BTreeMap<String, u64> {
             sim.transmitted();
             // Several answers to one frame: at most one may act.
             let mut acted = 0;
-            for _ in 0..rng.between(1, 12) {
+            for _ in 0..rng.between(1, 3) {
                 let mut frame = Vec::new();
                 let answer = answer(&mut rng, &divert, &older, &world, &mut frame);
                 if rng.one_in(64) {
