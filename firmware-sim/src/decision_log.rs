@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use smoltcp::time::Instant;
-use stack::{DivertId, Event};
+use stack::{DivertId, Event, PortId};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -19,7 +19,7 @@ enum Line<'a> {
     Rejected { at_us: i64, id: String, rejection: &'a str },
     Applied { at_us: i64, id: String, action: &'a str },
     Unanswered { at_us: i64, id: String, reason: &'a str },
-    Injected { at_us: i64, id: String, port: &'a str, frame: String },
+    Injected { at_us: i64, id: String, port: u8, frame: String },
 }
 
 /// An open log.
@@ -69,7 +69,7 @@ impl DecisionLog {
         &mut self,
         now: Instant,
         id: DivertId,
-        port: &str,
+        port: PortId,
         frame: &[u8],
     ) -> io::Result<()> {
         let mut hex = String::with_capacity(frame.len() * 2);
@@ -77,7 +77,7 @@ impl DecisionLog {
             // Writing to a string cannot fail.
             let _ = write!(hex, "{byte:02x}");
         }
-        self.line(&Line::Injected { at_us: now.total_micros(), id: id.to_string(), port, frame: hex })
+        self.line(&Line::Injected { at_us: now.total_micros(), id: id.to_string(), port: port.0, frame: hex })
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {

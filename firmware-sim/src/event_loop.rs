@@ -214,7 +214,7 @@ impl EventLoop {
             match (sent, transmit.origin, &mut self.log) {
                 (Sent::Full, _, _) => self.router.unsent(&transmit),
                 (Sent::Done, Origin::Injected(id), Some(log)) => {
-                    log.injected(self.clock.now(), id, port.name(), frame).map_err(LoopError::Log)?;
+                    log.injected(self.clock.now(), id, transmit.port, frame).map_err(LoopError::Log)?;
                 }
                 (Sent::Done, _, _) => {}
             }

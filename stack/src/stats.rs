@@ -207,6 +207,13 @@ pub enum Imbalance {
         /// Right side.
         sent: u64,
     },
+    /// Diverted frames consumed by an answer ≠ frames injected (or lost at a full device).
+    Injected {
+        /// Left side.
+        consumed: u64,
+        /// Right side.
+        injected: u64,
+    },
     /// Frames dropped ≠ Σ drop reasons.
     Dropped {
         /// Left side.
@@ -247,6 +254,12 @@ impl Stats {
         let disposed = self.disposed(Disposition::Forwarded).frames;
         if disposed != self.sent.forwarded.frames {
             return Err(Imbalance::Forwarded { disposed, sent: self.sent.forwarded.frames });
+        }
+        let consumed = self.dispositions[Disposition::Consumed as usize];
+        let consumed = (consumed[Path::SlowModel as usize] + consumed[Path::SlowCached as usize]).frames;
+        let injected = self.sent.injected.frames + self.injected_lost;
+        if consumed != injected {
+            return Err(Imbalance::Injected { consumed, injected });
         }
         let dropped = self.disposed(Disposition::Dropped).frames;
         let reasons = self.anomaly_drops.iter().chain(&self.other_drops).sum();

@@ -14,7 +14,7 @@ impl fmt::Display for Outcome {
             self.seconds, self.backend, self.posture, self.seed
         )?;
         if let Some(ping) = &self.ping {
-            write_ping(f, ping, &self.divert_to_action_us)?;
+            write_ping(f, ping)?;
         }
         if !self.healthy.is_empty() {
             writeln!(f, "\nHealthy traffic{:>46}{:>12}{:>12}", "sent", "arrived", "median rtt")?;
@@ -30,7 +30,8 @@ impl fmt::Display for Outcome {
                 "\nDiscretionary classes: sent by the client, answered by the model, received by a kernel"
             )?;
             for line in &self.repaired {
-                writeln!(f, "  {:<51}{:>8}{:>12}", line.reason, line.sent, line.received)?;
+                let mark = if line.sent == line.received { "" } else { "  <-- NOT ALL" };
+                writeln!(f, "  {:<51}{:>8}{:>12}{mark}", line.reason, line.sent, line.received)?;
             }
         }
         self.write_books(f)?;
@@ -135,7 +136,7 @@ fn write_latency(f: &mut fmt::Formatter<'_>, name: &str, micros: &Micros) -> fmt
     )
 }
 
-fn write_ping(f: &mut fmt::Formatter<'_>, ping: &PingLine, _slow: &Micros) -> fmt::Result {
+fn write_ping(f: &mut fmt::Formatter<'_>, ping: &PingLine) -> fmt::Result {
     writeln!(f, "\nThe ping experiment: echo requests to the router, held for the model")?;
     writeln!(f, "  judge: {}", ping.judge)?;
     writeln!(

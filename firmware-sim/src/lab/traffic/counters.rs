@@ -99,13 +99,21 @@ impl KernelCounters {
     }
 
     /// Packets that a correct router could never have caused: wrong checksums, headers and lengths.
-    pub const fn malformed(&self) -> u64 {
+    pub fn malformed(&self) -> u64 {
+        self.faults().map(|(_, count)| count).sum()
+    }
+
+    /// The counters under [`KernelCounters::malformed`], each with its name.
+    pub fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
         // `IpExt.InCsumErrors`, `Icmp.InErrors` and `Udp.InErrors` would count the same packets again.
-        self.ip_in_hdr_errors
-            + self.ip_in_truncated
-            + self.icmp_in_csum_errors
-            + self.udp_in_csum_errors
-            + self.tcp_in_csum_errors
+        const FAULTS: [&str; 5] = [
+            "Ip.InHdrErrors",
+            "IpExt.InTruncatedPkts",
+            "Icmp.InCsumErrors",
+            "Udp.InCsumErrors",
+            "Tcp.InCsumErrors",
+        ];
+        self.named().filter(|(name, _)| FAULTS.contains(name))
     }
 }
 

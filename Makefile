@@ -1,0 +1,69 @@
+# Softrouter. `make` lists the targets; CI calls the same ones.
+.DEFAULT_GOAL := help
+.PHONY: help run ping test test-peers setup-peers check fmt bench anomalies train exam clean
+
+CARGO ?= cargo
+PYTHON ?= /usr/bin/python3
+# A virtual environment for training only.
+VENV ?= model-trainer/.venv
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## The lab: two Linux hosts, the router between them, 20 s of mixed load, a report
+	$(CARGO) run --release -p firmware-sim -- lab $(ARGS)
+
+ping: ## The ping experiment: echo requests answered by the embedded language model
+	$(CARGO) run --release -p firmware-sim -- lab --ping $(ARGS)
+
+test: ## Every test that needs nothing but cargo (skips are printed)
+	$(CARGO) test $(FLAGS)
+	$(CARGO) check -p stack --no-default-features --features defmt
+	$(CARGO) check -p stack --no-default-features --features log
+	$(CARGO) run --manifest-path stack/no-alloc-proof/Cargo.toml
+	@! nm stack/no-alloc-proof/target/debug/no-alloc-proof | grep -qE '__rust(c)?_alloc|__rg_alloc' \
+		|| { echo "the no-alloc proof links an allocator"; exit 1; }
+	@echo "make test: all passed"
+
+setup-peers: ## Install what test-peers needs from Debian (asks first; YES=1 does not)
+	@packages="tshark python3-scapy iputils-ping"; \
+	missing=$$(for p in $$packages; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -z "$$missing" ]; then echo "nothing is missing"; exit 0; fi; \
+	echo "to be installed by apt-get:" $$missing; \
+	if [ -z "$(YES)" ]; then printf 'go on? [y/N] '; read answer; [ "$$answer" = y ] || exit 1; fi; \
+	sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
+	$$sudo apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing
+
+test-peers: ## Tests that need peers: tshark as judge, the captures of SOFTROUTER_CAPTURES
+	$(CARGO) test -p firmware-sim --features peers --test peers $(FLAGS)
+	$(CARGO) test -p tests --features peers --test captures $(FLAGS)
+	@echo "make test-peers: all passed"
+
+check: ## Formatting, lints, documentation, generated tables, file lengths
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(CARGO) run -q -p firmware-sim -- anomalies | diff - docs/anomalies.md \
+		|| { echo "docs/anomalies.md is stale: run make anomalies"; exit 1; }
+
+fmt: ## Format all code
+	$(CARGO) fmt --all
+
+anomalies: ## Write docs/anomalies.md from the code's table
+	$(CARGO) run -q -p firmware-sim -- anomalies > docs/anomalies.md
+
+bench: ## Nanoseconds and allocations a frame; divert to inject on one core
+	$(CARGO) bench -p tests
+
+train: ## Train the embedded model anew (makes a virtual environment; ARGS="--minutes 30")
+	test -x $(VENV)/bin/python || { python3 -m venv $(VENV) && $(VENV)/bin/pip install torch numpy safetensors; }
+	$(CARGO) build --release -p model-trainer
+	$(VENV)/bin/python model-trainer/train.py --binary target/release/model-trainer $(ARGS)
+
+exam: ## Examine the embedded model on samples that training never saw
+	$(CARGO) run --release -p model-trainer -- exam $(ARGS)
+
+clean: ## Remove everything that was built
+	$(CARGO) clean
+	rm -rf stack/no-alloc-proof/target

@@ -1,0 +1,147 @@
+//! The lab as a user runs it: over real TAPs where the kernel gives them, in memory everywhere; ended
+//! early by a signal; and with bad input.
+
+use firmware_sim::lab::privilege::{probe_tap, skip};
+use serde_json::Value;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn softrouter(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_softrouter"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs the lab with a JSON report in `name`.
+fn lab(name: &str, args: &[&str]) -> (Output, Value) {
+    let path = std::env::temp_dir().join(format!("softrouter-{}-{name}.json", std::process::id()));
+    let path_text = path.to_str().expect("a UTF-8 temporary folder");
+    let output = softrouter(&[&["lab", "--json", path_text], args].concat()).output().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let _ = std::fs::remove_file(&path);
+    (output, serde_json::from_str(&text).unwrap_or_default())
+}
+
+fn shown(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// All healthy traffic arrived, and every frame of the four classes was received by its judge.
+fn assert_good_run(output: &Output, report: &Value) {
+    let shown = shown(output);
+    assert!(output.status.success(), "{shown}");
+    assert_eq!(report["success"], true, "{shown}");
+    assert!(report["healthy"].as_array().unwrap().len() >= 12, "{shown}");
+    let repaired = report["repaired"].as_array().unwrap();
+    assert_eq!(repaired.len(), 4);
+    for class in repaired {
+        assert!(class["sent"].as_u64().unwrap() > 20, "{class}: {shown}");
+        assert_eq!(class["sent"], class["received"], "{class}: {shown}");
+    }
+    assert!(report["reasons"].as_object().unwrap().len() > 40, "{shown}");
+    assert!(shown.contains("fast/slow ratio = "), "the definition is printed: {shown}");
+}
+
+#[test]
+fn over_taps_all_healthy_traffic_arrives_and_injections_reach_a_kernel() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    let (output, report) = lab("tap", &["--seconds", "5"]);
+    assert_good_run(&output, &report);
+    assert!(!report["ports"].as_str().unwrap().contains("NOT A TAP RUN"));
+}
+
+#[test]
+fn in_memory_the_same_scenario_runs_and_says_so() {
+    let (output, report) = lab("memory", &["--memory", "--seconds", "4"]);
+    assert_good_run(&output, &report);
+    assert!(report["ports"].as_str().unwrap().contains("NOT A TAP RUN"));
+}
+
+#[test]
+fn every_ping_is_answered_and_no_wrong_reply_is_sent() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    let (output, report) = lab("ping", &["--ping", "--count", "200"]);
+    let shown = shown(&output);
+    assert!(output.status.success(), "{shown}");
+    let ping = &report["ping"];
+    assert_eq!(ping["sent"], 200, "{shown}");
+    assert_eq!(ping["received"], 200, "{shown}");
+    assert_eq!((&ping["damaged"], &ping["duplicates"]), (&0.into(), &0.into()), "{shown}");
+    let wrong = ping["first_attempt_wrong"].as_u64().unwrap();
+    assert!(wrong <= 2, "{wrong} of 200 first attempts are wrong: {shown}");
+    assert!(
+        ping["first_attempt_right"].as_u64().unwrap() + wrong > 150,
+        "the model hardly answered: {shown}"
+    );
+    assert!(shown.contains("ping-delta") && shown.contains("42.6 s"), "{shown}");
+}
+
+#[test]
+fn a_signal_ends_the_run_early_with_a_report_and_nothing_is_left() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    for signal in ["INT", "TERM"] {
+        let child = softrouter(&["lab", "--seconds", "600"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_secs(3));
+        let killed =
+            Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status().unwrap();
+        assert!(killed.success());
+        let output = child.wait_with_output().unwrap();
+        let shown = shown(&output);
+        assert!(output.status.success() && shown.contains("(interrupted)"), "{signal}: {shown}");
+    }
+    assert_nothing_left();
+}
+
+#[test]
+fn even_sigkill_leaves_nothing() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    let mut child =
+        softrouter(&["lab", "--seconds", "600"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_nothing_left();
+}
+
+/// Interfaces of ours are in no namespace that has a name or that this process can see.
+fn assert_nothing_left() {
+    let devices = std::fs::read_to_string("/proc/net/dev").unwrap();
+    assert!(!devices.contains("lan0"), "{devices}");
+    let named = std::fs::read_dir("/run/netns").map(|entries| entries.count()).unwrap_or(0);
+    assert_eq!(named, 0, "the lab makes no named namespaces");
+}
+
+#[test]
+fn bad_input_is_named_with_a_remedy() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["run", "--config", "/nonexistent/router.toml"], "router.example.toml"),
+        (&["lab", "--backend", "gpt-9"], "unknown backend"),
+        (&["lab", "--seconds", "0"], "1..=86400"),
+        (&["lab", "--backend", "embedded:/nonexistent.safetensors"], "/nonexistent.safetensors"),
+        (&["lab", "--count", "5"], "--ping"),
+    ];
+    for (args, remedy) in cases {
+        let output = softrouter(args).output().unwrap();
+        let shown = shown(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {shown}");
+        assert!(shown.contains(remedy), "{args:?}: {shown}");
+    }
+}
+
+#[test]
+fn the_documented_table_of_anomalies_is_the_codes() {
+    let output = softrouter(&["anomalies"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), include_str!("../../docs/anomalies.md"));
+}

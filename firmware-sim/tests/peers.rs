@@ -1,0 +1,108 @@
+//! Peers as judges of a lab run: captures at the far ends against the inject log, and tshark's opinion
+//! of every injected frame. Needs tshark (`make setup-peers`).
+
+use firmware_sim::lab::privilege::{probe_tap, skip};
+use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// tshark's filter for frames that are malformed or have a wrong checksum.
+const WRONG: &str = "_ws.malformed || _ws.unreassembled || ip.checksum.status == 0 || icmp.checksum.status == 0 \
+                     || udp.checksum.status == 0 || tcp.checksum.status == 0 || ip.version != 4 || ip.bogus_header_length";
+
+/// The frames of a capture file, each with how often it occurs.
+fn frames(path: &Path) -> HashMap<Vec<u8>, u64> {
+    let mut reader = PcapReader::new(File::open(path).unwrap()).unwrap();
+    let mut frames = HashMap::new();
+    while let Some(packet) = reader.next_packet() {
+        *frames.entry(packet.unwrap().data.into_owned()).or_default() += 1;
+    }
+    frames
+}
+
+fn write(path: &Path, frames: &[Vec<u8>]) {
+    let mut writer = PcapWriter::new(File::create(path).unwrap()).unwrap();
+    for frame in frames {
+        writer.write_packet(&PcapPacket::new(Duration::ZERO, frame.len() as u32, frame)).unwrap();
+    }
+}
+
+/// How many frames of the file tshark finds wrong.
+fn wrong_by_tshark(path: &Path) -> usize {
+    let checks = ["ip", "udp", "tcp"].map(|protocol| format!("{protocol}.check_checksum:TRUE"));
+    let mut command = Command::new("tshark");
+    for check in &checks {
+        command.args(["-o", check]);
+    }
+    let output = command
+        .arg("-r")
+        .arg(path)
+        .args(["-Y", WRONG, "-T", "fields", "-e", "frame.number"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().count()
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn what_was_injected_arrives_byte_for_byte_and_tshark_finds_nothing_wrong() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    if Command::new("tshark").arg("--version").output().is_err() {
+        return skip("tshark is not installed: make setup-peers");
+    }
+    let folder = std::env::temp_dir().join(format!("softrouter-peers-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (log, json) = (folder.join("decisions.jsonl"), folder.join("report.json"));
+    let output = Command::new(env!("CARGO_BIN_EXE_softrouter"))
+        .args(["lab", "--seconds", "6", "--decision-log"])
+        .arg(&log)
+        .arg("--json")
+        .arg(&json)
+        .arg("--capture")
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    let mut captured = [frames(&folder.join("client.pcap")), frames(&folder.join("server.pcap"))];
+    let mut injected = Vec::new();
+    for line in fs::read_to_string(&log).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if line["event"] != "injected" {
+            continue;
+        }
+        let frame = hex(line["frame"].as_str().unwrap());
+        let port = line["port"].as_u64().unwrap() as usize;
+        let there = captured[port].get_mut(&frame).filter(|count| **count > 0);
+        *there.unwrap_or_else(|| panic!("not at the far end: {line}")) -= 1;
+        injected.push(frame);
+    }
+    assert_eq!(
+        report["sent"][2].as_u64(),
+        Some(injected.len() as u64),
+        "the inject counter is the log's count"
+    );
+    assert!(injected.len() > 300, "{}", injected.len());
+
+    let path = folder.join("injected.pcap");
+    write(&path, &injected);
+    assert_eq!(wrong_by_tshark(&path), 0, "kept in {}", folder.display());
+
+    // The judge can say no: one byte of each frame's IPv4 header checksum, turned over.
+    let broken: Vec<_> =
+        injected.iter().map(|frame| [&frame[..24], &[!frame[24]], &frame[25..]].concat()).collect();
+    write(&path, &broken);
+    assert_eq!(wrong_by_tshark(&path), broken.len());
+    println!("{} injected frames: all arrived byte for byte, none malformed by tshark", injected.len());
+    fs::remove_dir_all(&folder).unwrap();
+}
