@@ -45,7 +45,7 @@ pub fn well_formed(frame: &[u8], mtu: usize) -> Result<(), String> {
 }
 
 /// What may be done about this reason under this posture, whoever asks: the RFCs' own list.
-fn permitted(reason: Anomaly, posture: Posture) -> &'static [ActionKind] {
+pub const fn permitted(reason: Anomaly, posture: Posture) -> &'static [ActionKind] {
     use ActionKind as K;
     match (reason, posture) {
         (Anomaly::EchoRequest, _) => &[K::EchoReply],
