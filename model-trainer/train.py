@@ -34,8 +34,8 @@ EPSILON = 1e-5
 ROPE_BASE = 10000.0
 
 
-# Arguments that decide what the weights become, so the file tells them.
-TOLD = ["steps", "seed", "batch", "rate", "hard", "long", "int8", "shape"]
+# Arguments that decide what the weights become: the file tells them for every time that training was resumed.
+TOLD = ["steps", "seed", "batch", "triage", "rate", "hard", "long", "int8", "shape"]
 
 
 class Samples:
@@ -206,7 +206,8 @@ def main():
     parse.add_argument("--minutes", type=float, default=math.inf, help="stop early, with a checkpoint to resume from")
     parse.add_argument("--seed", type=int, default=1)
     parse.add_argument("--threads", type=int, default=1)
-    parse.add_argument("--batch", type=int, default=64, help="ping samples in a step; triage: a quarter")
+    parse.add_argument("--batch", type=int, default=64, help="ping samples in a step")
+    parse.add_argument("--triage", type=int, default=32, help="triage samples in a step")
     parse.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parse.add_argument("--hard", type=int, default=40, help="of 100 ping samples, how many are steered to carries")
     parse.add_argument("--long", type=float, default=0.08, help="share of steps with whole ping prompts, before the last quarter")
@@ -222,21 +223,23 @@ def main():
     torch.manual_seed(args.seed)
     model = Model(*map(int, args.shape.split(",")))
     opts = optimizers(model, args.rate)
-    step, spent = 0, 0.0
+    step, spent, history = 0, 0.0, []
     if args.resume and os.path.exists(args.checkpoint):
         state = torch.load(args.checkpoint, weights_only=False)
         model.load_state_dict(state["model"])
         for opt, saved in zip(opts, state["opts"]):
             opt.load_state_dict(saved)
-        step, spent = state["step"], state["spent"]
+        step, spent, history = state["step"], state["spent"], state["history"]
+    told = " ".join(f"--{name} {getattr(args, name)}" for name in TOLD)
+    if step < args.steps:
+        history.append(f"step {step}: {told}")
     held = {
         "ping": stream_once(args.binary, "ping", 10**9 + args.seed, 0, 2000),
         "hard": stream_once(args.binary, "ping", 10**9 + args.seed + 1, 100, 1000),
         "triage": stream_once(args.binary, "triage", 10**9 + args.seed, 0, 2000),
     }
-    small = max(1, args.batch // 4)
     ping = Samples(args.binary, "ping", args.seed, args.hard, step * args.batch)
-    triage = Samples(args.binary, "triage", args.seed, 0, step * small)
+    triage = Samples(args.binary, "triage", args.seed, 0, step * args.triage)
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
 
     start, report, losses = time.time() - spent, time.time(), []
@@ -254,11 +257,11 @@ def main():
         if dice.random() > (args.long if fraction < 0.75 else 0.5):
             batch = shorten(*batch, PING_COPIED - 4 * int(dice.integers(0, 2)))
         losses_now = []
-        for part in (batch, triage.batch(small)):
+        for part in (batch, triage.batch(args.triage)):
             inputs, targets, first = inputs_and_targets(*part)
             logits = model(inputs, first)
             loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
-            (loss if part is batch else 0.3 * loss).backward()
+            (loss if part is batch else 0.5 * loss).backward()
             losses_now.append(float(loss.detach()))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for opt in opts:
@@ -276,11 +279,11 @@ def main():
                 flush=True,
             )
             losses = []
-            save(args.checkpoint, model, opts, step, spent)
-    save(args.checkpoint, model, opts, step, spent)
+            save(args.checkpoint, model, opts, step, spent, history)
+    save(args.checkpoint, model, opts, step, spent, history)
     ping.close()
     triage.close()
-    export(model, args, step)
+    export(model, args, step, history)
 
 
 def stream_once(binary, task, seed, hard, count):
@@ -290,13 +293,14 @@ def stream_once(binary, task, seed, hard, count):
     return batch
 
 
-def save(path, model, opts, step, spent):
-    state = dict(model=model.state_dict(), opts=[o.state_dict() for o in opts], step=step, spent=spent)
+def save(path, model, opts, step, spent, history):
+    state = dict(model=model.state_dict(), opts=[o.state_dict() for o in opts])
+    state.update(step=step, spent=spent, history=history)
     torch.save(state, path + ".new")
     os.replace(path + ".new", path)
 
 
-def export(model, args, step):
+def export(model, args, step, history):
     """Half-precision weights, and the logits that they give for a few samples, for the test in Rust."""
     Linear.int8 = False
     halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
@@ -308,8 +312,8 @@ def export(model, args, step):
         "hash": digest,
         "logit_scale": str(LOGIT_SCALE),
         "rope_base": str(ROPE_BASE),
-        "trained": f"seed {args.seed}, {step} steps of {args.batch} ping and {max(1, args.batch // 4)} triage samples",
-        "command": "train.py " + " ".join(f"--{name} {getattr(args, name)}" for name in TOLD),
+        "trained": f"seed {args.seed}, {step} steps of {args.batch} ping and {args.triage} triage samples",
+        "history": "; ".join(history),
         **{key: str(value) for key, value in model.config.items()},
     }
     os.makedirs(args.out, exist_ok=True)

@@ -80,7 +80,18 @@ pub(crate) fn run(model: &Model, exam: &Exam) {
         println!("    {anomaly}: {score}");
     }
     let mut diverts = Diverts::new(exam.seed);
-    examine(model, exam, "diverted by a router", |_| diverts.draw(), |_, _| ());
+    examine(
+        model,
+        exam,
+        "diverted by a router",
+        |_| diverts.draw(),
+        |sample, answer| {
+            if sample.answer != answer {
+                let text = |tokens: &[u8]| tokens.iter().map(|&t| tokens::name(t)).collect::<Vec<_>>().join(" ");
+                println!("    {} {}", text(&sample.prompt), text(answer));
+            }
+        },
+    );
     println!(
         "first-attempt errors: ping {}, triage {}",
         whole.total - whole.right,

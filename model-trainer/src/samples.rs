@@ -68,6 +68,10 @@ pub(crate) fn ping_sample(frame: &[u8]) -> Sample {
 /// Chooses identifiers that bring both checksums to values near a carry.
 fn steer(request: &mut EchoRequest, rng: &mut impl Rng) {
     request.faults = pktgen::echo::Faults::default();
+    if rng.random() {
+        // Every time to live as often as every other, and 0 too, which a destination must not refuse.
+        request.ttl = rng.random();
+    }
     let frame = request.frame();
     // A checksum falls by what a summed word rises, in one's complement.
     let target = hard_checksum(rng, i32::from(request.ttl) - 64);

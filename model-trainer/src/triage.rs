@@ -62,7 +62,8 @@ fn value(rng: &mut impl Rng, field: Field) -> u16 {
             1 => 255,
             _ => 0,
         },
-        Field::Options => rng.random_range(0..64),
+        // All of the six bits, or only those that some posture lets pass.
+        Field::Options => rng.random_range(0..64) & if rng.random() { 0b01_0111 } else { 0b11_1111 },
         Field::ErrorForbidden => rng.random_range(0..2),
         Field::IcmpType => rng.random_range(0..256),
         Field::IcmpCode => {
