@@ -98,9 +98,7 @@ pub fn judge(
                 let port = ingress.0;
                 allowed && oracle::parameter_problem_matches(world, port, reason, &divert.bytes, &sent.bytes)
             }
-            _ => {
-                oracle::repair(action, &divert.bytes, egress.mac, mac).as_ref() == Some(&sent.bytes)
-            }
+            _ => oracle::repair(action, &divert.bytes, egress.mac, mac).as_ref() == Some(&sent.bytes),
         };
         if !right {
             continue;

@@ -8,8 +8,8 @@ use pktgen::{Generator, World, echo};
 use smoltcp::time::Duration;
 use smoltcp::wire::Ipv4Cidr;
 use stack::{
-    Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Mode, Origin, PortId, Posture, Rejection, Source,
-    Verdict,
+    Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Mode, Origin, PortId, Posture, Rejection,
+    Source, Verdict,
 };
 use std::collections::BTreeMap;
 use tests::frames::{self, from_client, transit};
@@ -45,7 +45,8 @@ fn right_frame(divert: &Divert, world: &World) -> Option<(PortId, Vec<u8>)> {
         return Some((port, reply));
     }
     let egress = &world.ports[1 - port.index()];
-    let repairs = [ActionKind::Forward, ActionKind::StripTag, ActionKind::Decapsulate, ActionKind::ClearOptions];
+    let repairs =
+        [ActionKind::Forward, ActionKind::StripTag, ActionKind::Decapsulate, ActionKind::ClearOptions];
     repairs.into_iter().find_map(|kind| {
         let frame = pktgen::oracle::repair(kind, &divert.bytes, egress.mac, egress.hosts[0].mac)?;
         Some((PortId(1 - port.0), frame))
@@ -208,7 +209,9 @@ fn torment(posture: Posture, seed: u64, answers: u64) -> BTreeMap<String, u64> {
                     assert_eq!(sent.origin, Origin::Injected(divert.about.id));
                     let judged = checker::judge(&world, &sim.neighbors(), posture, &divert, &sent);
                     if let Err(fault) = judged {
-                        panic!("seed {seed} frame {index}: {fault}\n{answer:02x?}\n{divert:02x?}\n{sent:02x?}");
+                        panic!(
+                            "seed {seed} frame {index}: {fault}\n{answer:02x?}\n{divert:02x?}\n{sent:02x?}"
+                        );
                     }
                     *outcomes.entry("injected".to_owned()).or_insert(0) += 1;
                 }

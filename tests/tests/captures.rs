@@ -148,7 +148,8 @@ fn judge(name: &str, number: usize, frame: &[u8], label: &Label, verdict: Verdic
             other => format!("{other:?}"),
         };
         let linux = &label.linux;
-        *tally.disagreements.entry(format!("{family} {odd:?}: linux {linux}, router {ours}")).or_insert(0) += 1;
+        *tally.disagreements.entry(format!("{family} {odd:?}: linux {linux}, router {ours}")).or_insert(0) +=
+            1;
     }
 }
 

@@ -11,8 +11,8 @@ use smoltcp::time::{Duration, Instant};
 use stack::frame::FRAME_MAX;
 use stack::stats::{Disposition, Path};
 use stack::{
-    Action, ActionKind, Anomaly, DropReason, FrameBuf, Mode, Origin, PortId, Posture, Rate, Rejection, Source,
-    Verdict,
+    Action, ActionKind, Anomaly, DropReason, FrameBuf, Mode, Origin, PortId, Posture, Rate, Rejection,
+    Source, Verdict,
 };
 use std::collections::BTreeMap;
 use tests::frames::{self, ROUTER_0, ROUTER_1, SERVER, from_client, transit};
@@ -182,7 +182,8 @@ fn never_waits() {
                 let egress = 1 - made.port;
                 assert_eq!(verdict, Verdict::Forward { port: PortId(egress) }, "{}", made.template);
                 let sent = sim.transmitted().remove(0);
-                let (router, host) = (frames::ROUTER[usize::from(egress)], frames::HOSTS[usize::from(egress)]);
+                let (router, host) =
+                    (frames::ROUTER[usize::from(egress)], frames::HOSTS[usize::from(egress)]);
                 assert_eq!(Some(sent.bytes), oracle::forward(&made.bytes, router.mac, host.mac));
             }
             sim.transmitted();
@@ -374,7 +375,8 @@ fn with_every_backend_down_healthy_traffic_flows_and_diverts_end_by_their_deadli
             held.retain(|&due, _| due > sim.now());
             let waiting = held.values().sum::<u64>();
             let stats = sim.router.stats();
-            let for_neighbors = stats.held.frames.checked_sub(waiting).expect("no frame ends before its deadline");
+            let for_neighbors =
+                stats.held.frames.checked_sub(waiting).expect("no frame ends before its deadline");
             assert!(for_neighbors <= 16, "{backend}: {for_neighbors} beyond their deadline");
         }
         sim.advance(Duration::from_secs(10));

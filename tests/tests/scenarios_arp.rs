@@ -49,7 +49,9 @@ fn a_cold_neighbour_is_asked_once_and_its_packets_follow_in_order() {
     }
     assert_eq!(sim.transmitted(), [asks_for(1, SERVER.address)], "one request, whoever waits");
     sim.expect(|d| {
-        for _ in 0..3 { d.receives(len).holds(len); }
+        for _ in 0..3 {
+            d.receives(len).holds(len);
+        }
         d.originates(ARP_LEN);
     });
     assert_eq!(sim.send(1, &frames::arp_reply(&SERVER, &ROUTER_1)), Verdict::Consume);
@@ -63,7 +65,9 @@ fn a_cold_neighbour_is_asked_once_and_its_packets_follow_in_order() {
         d.consumes(ARP_LEN);
         d.sent.forwarded.bytes += 3 * len as u64;
         d.sent.forwarded.frames += 3;
-        for _ in 0..3 { d.ends(Disposition::Forwarded, Path::Fast, len); }
+        for _ in 0..3 {
+            d.ends(Disposition::Forwarded, Path::Fast, len);
+        }
     });
     // From now on nothing waits and nobody is asked.
     assert_eq!(sim.send(0, &datagram(4)), Verdict::Forward { port: PortId(1) });
@@ -108,18 +112,22 @@ fn a_neighbour_that_never_answers_is_reported_unreachable() {
 fn the_waiting_room_is_bounded_for_each_neighbour_and_in_all() {
     let sizes = Sizes { waiting: 6, ..Sizes::default() };
     let mut sim = Sim::cold(|config| config.limits.waiting_per_neighbor = 4, sizes);
-    let to = |last: u8| {
-        from_client(&frames::udp(&frames::to(Ipv4Addr::new(10, 0, 2, last)), 9, b"data"))
-    };
+    let to = |last: u8| from_client(&frames::udp(&frames::to(Ipv4Addr::new(10, 0, 2, last)), 9, b"data"));
     let len = to(2).len();
     let verdicts = [2, 2, 2, 2, 2, 3, 3, 3].map(|last| sim.send(0, &to(last)));
     let full = Verdict::Drop(DropReason::WaitingRoomFull);
     let waits = Verdict::Consume;
     assert_eq!(verdicts, [waits, waits, waits, waits, full, waits, waits, full]);
     sim.expect(|d| {
-        for _ in 0..6 { d.receives(len).holds(len); }
-        for _ in 0..2 { d.drops(DropReason::WaitingRoomFull, len); }
-        for _ in 0..2 { d.originates(ARP_LEN); }
+        for _ in 0..6 {
+            d.receives(len).holds(len);
+        }
+        for _ in 0..2 {
+            d.drops(DropReason::WaitingRoomFull, len);
+        }
+        for _ in 0..2 {
+            d.originates(ARP_LEN);
+        }
     });
 }
 
@@ -203,8 +211,7 @@ fn a_neighbour_that_moves_is_followed_and_a_stale_one_confirmed() {
 fn a_full_table_is_named_and_frees_itself_of_the_silent() {
     let sizes = Sizes { neighbors: 4, waiting: 64, ..Sizes::default() };
     let mut sim = Sim::cold(|config| config.limits.icmp_error_rate = Rate { per_second: 0, burst: 0 }, sizes);
-    let to =
-        |last: u8| from_client(&frames::udp(&frames::to(Ipv4Addr::new(10, 0, 2, last)), 9, b"data"));
+    let to = |last: u8| from_client(&frames::udp(&frames::to(Ipv4Addr::new(10, 0, 2, last)), 9, b"data"));
     // Someone scans the network: nobody is there.
     for last in 100..104 {
         assert_eq!(sim.send(0, &to(last)), Verdict::Consume);

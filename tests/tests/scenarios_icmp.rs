@@ -7,8 +7,8 @@ use smoltcp::time::Duration;
 use smoltcp::wire::Ipv4Cidr;
 use stack::{Anomaly, DropReason, Rate, Verdict};
 use std::net::Ipv4Addr;
-use tests::frames::{self, CLIENT, ROUTER_0, from_client, transit};
 use tests::Sim;
+use tests::frames::{self, CLIENT, ROUTER_0, from_client, transit};
 
 /// Nowhere: no route leads there, so every packet for it calls for 3/0.
 const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 99);
@@ -75,7 +75,8 @@ fn no_error_about_groups_or_to_sources_that_are_not_one_host() {
             let _ = sim.send(0, &frame);
         }
     }
-    let group = frames::link(CLIENT.mac, [1, 0, 0x5e, 0, 0, 1], &frames::udp(&expired([10, 0, 1, 2]), 9, b""));
+    let group =
+        frames::link(CLIENT.mac, [1, 0, 0x5e, 0, 0, 1], &frames::udp(&expired([10, 0, 1, 2]), 9, b""));
     assert_eq!(sim.send(0, &group), Verdict::Divert(Anomaly::IpInLinkGroup));
     sim.advance(Duration::from_secs(1));
     assert_eq!(sim.transmitted(), []);
@@ -112,8 +113,12 @@ fn errors_are_limited_per_port_and_the_limit_refills() {
         assert_eq!(sim.send(0, &frame), Verdict::Drop(DropReason::NoRoute));
     }
     sim.expect(|d| {
-        for _ in 0..8 { d.drops(DropReason::NoRoute, frame.len()); }
-        for _ in 0..3 { d.reports(right.len()); }
+        for _ in 0..8 {
+            d.drops(DropReason::NoRoute, frame.len());
+        }
+        for _ in 0..3 {
+            d.reports(right.len());
+        }
         d.icmp_errors_limited += 5;
     });
     // The other port has a bucket of its own.
