@@ -87,7 +87,12 @@ impl World {
 
     /// Is `address` the directed broadcast of a connected network?
     pub fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.ports.iter().any(|port| port.broadcast() == Some(address))
+        // {network, 0} counts as one, too: RFC 1812 §4.2.3.1 (2).
+        self.ports.iter().any(|port| {
+            port.broadcast().is_some_and(|ones| {
+                address == ones || u32::from(address) == u32::from(ones) & port.mask()
+            })
+        })
     }
 
     /// The largest packet that passes every port whole.
@@ -109,6 +114,7 @@ mod tests {
         assert_eq!(server.hosts, [Host { mac: [2, 0, 0, 0, 2, 2], address: Ipv4Addr::new(10, 0, 2, 2) }]);
         assert_eq!(client.broadcast(), Some(Ipv4Addr::new(10, 0, 1, 255)));
         assert!(lab.is_directed_broadcast(Ipv4Addr::new(10, 0, 2, 255)));
+        assert!(lab.is_directed_broadcast(Ipv4Addr::new(10, 0, 2, 0)));
         assert!(lab.is_router(server.address) && !lab.is_router(server.hosts[0].address));
         assert!(client.contains(client.hosts[0].address) && !client.contains(server.address));
         assert!(lab.ttls.iter().all(|&ttl| ttl >= 2));

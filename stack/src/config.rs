@@ -188,7 +188,7 @@ pub enum ConfigError {
     NoPorts,
     /// A port's MAC address is a group address or null.
     PortMac(PortId),
-    /// A port's MTU is below 68 (RFC 791) or beyond what a frame slot holds.
+    /// A port's MTU is below 576 (RFC 791) or beyond what a frame slot holds.
     PortMtu(PortId),
     /// Two ports have the same address, or an address is not one host's.
     PortAddress(PortId),
@@ -217,7 +217,9 @@ impl core::fmt::Display for ConfigError {
             }
             Self::NoPorts => f.write_str("a router needs at least one port"),
             Self::PortMac(p) => write!(f, "port {p}: the MAC address must be a unicast address"),
-            Self::PortMtu(p) => write!(f, "port {p}: the MTU must be 68 to {}", crate::frame::MAX_MTU),
+            Self::PortMtu(p) => {
+                write!(f, "port {p}: the MTU must be {} to {}", crate::frame::MIN_MTU, crate::frame::MAX_MTU)
+            }
             Self::PortAddress(p) => {
                 write!(f, "port {p}: each address must be one host's, and belong to one port only")
             }

@@ -4,6 +4,8 @@
 pub const ETHERNET_HEADER: usize = 14;
 /// Longest frame that the router itself stores (held, queued or made), without FCS.
 pub const FRAME_MAX: usize = 1536;
+/// Smallest MTU of a port: what every host accepts (RFC 791 §3.2), so that an ICMP error fits.
+pub const MIN_MTU: usize = 576;
 /// Largest MTU of a port: a stored frame may carry one 802.1Q tag or an LLC/SNAP header more.
 pub const MAX_MTU: usize = FRAME_MAX - ETHERNET_HEADER - 8;
 

@@ -7,17 +7,17 @@ use crate::event::{Event, EventRing};
 use crate::forward::{
     Egress, IcmpError, NeighborSlot, NeighborTable, Route, RouteTable, TxSlot, WaitRoom, WaitSlot,
 };
-use crate::frame::{ETHERNET_HEADER, FRAME_MAX, FrameBuf, MAX_MTU};
+use crate::frame::{ETHERNET_HEADER, FRAME_MAX, FrameBuf, MAX_MTU, MIN_MTU};
 use crate::host::{Host, HostStorage};
 use crate::stats::{Disposition, Path, Stats};
 use crate::time::TokenBucket;
 use crate::verdict::{DropReason, Verdict};
-use crate::wire::{Ipv4Info, options};
+use crate::wire::{Ipv4Info, MIN_HEADER, options};
 use core::hash::Hasher;
 use managed::ManagedSlice;
 use siphasher::sip::SipHasher24;
 use smoltcp::time::Instant;
-use smoltcp::wire::{IPV4_MIN_MTU, Ipv4Cidr};
+use smoltcp::wire::Ipv4Cidr;
 
 /// Storage for every table of a router. Each length is that table's bound.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl<'a> Router<'a> {
             neighbors: NeighborTable::new(storage.neighbors),
             waiting: WaitRoom::new(storage.waiting),
             egress: Egress::new(storage.transmit),
-            diverts: Queue::new(storage.diverts, limits),
+            diverts: Queue::new(storage.diverts, limits, config.ports.len(), config.secret),
             events: EventRing::new(storage.events),
             host: Host::new(storage.host, &config.ports, config.secret)?,
             stats: Stats::default(),
@@ -147,7 +147,7 @@ impl<'a> Router<'a> {
                 if let Some(oddity) = oddity {
                     self.observe(now, port, frame.bytes(), oddity);
                 }
-                if is_echo_request(frame.bytes(), &info)
+                if is_plain_echo_request(frame.bytes(), &info)
                     && self.config.mode(Anomaly::EchoRequest) != Mode::Off
                 {
                     return self.divert(now, port, frame, Anomaly::EchoRequest);
@@ -325,7 +325,7 @@ fn check(config: &Config, locals: &Locals, divert_slots: usize) -> Result<(), Co
         if !port.mac.is_unicast() || port.mac.0 == [0; 6] {
             return Err(ConfigError::PortMac(id));
         }
-        if !(IPV4_MIN_MTU..=MAX_MTU).contains(&port.mtu) {
+        if !(MIN_MTU..=MAX_MTU).contains(&port.mtu) {
             return Err(ConfigError::PortMtu(id));
         }
         for cidr in &port.addresses {
@@ -364,8 +364,13 @@ fn source(frame: &[u8]) -> u32 {
     }
 }
 
-fn is_echo_request(frame: &[u8], info: &Ipv4Info) -> bool {
+/// Is this an echo request that a reply with swapped addresses answers? Options would have to be reversed
+/// (RFC 1812 §4.3.3.6), and a reply carries neither the reserved flag nor an ECN mark of the request's.
+fn is_plain_echo_request(frame: &[u8], info: &Ipv4Info) -> bool {
     info.protocol == protocol::ICMP
+        && info.header_len == MIN_HEADER
         && !info.is_fragment()
-        && frame.get(ETHERNET_HEADER + info.header_len) == Some(&icmp::kind::ECHO_REQUEST)
+        && !info.reserved_flag
+        && frame.get(ETHERNET_HEADER + 1).is_some_and(|tos| tos & 0x03 == 0)
+        && frame.get(ETHERNET_HEADER + MIN_HEADER) == Some(&icmp::kind::ECHO_REQUEST)
 }

@@ -58,7 +58,19 @@ fn send_on(packet: &[u8], source: Mac, destination: Mac) -> Option<Vec<u8>> {
 fn without_options(packet: &[u8]) -> Option<Vec<u8>> {
     let (header_len, total) = measured(packet)?;
     let mut packet = packet[..total].to_vec();
-    packet[20..header_len].fill(1);
+    // RFC 7126 §4.5-§4.11 has a knob for these; all others stay (RFC 1812 §5.3.13.1).
+    let knob = [7, 68, 136, 11, 12, 82];
+    let mut at = 20;
+    while at < header_len && packet[at] != 0 {
+        let len = if packet[at] == 1 { 1 } else { usize::from(*packet[..header_len].get(at + 1)?) };
+        if len == 0 || at + len > header_len || (len == 1 && packet[at] != 1) {
+            return None;
+        }
+        if knob.contains(&packet[at]) {
+            packet[at..at + len].fill(1);
+        }
+        at += len;
+    }
     seal_ipv4(&mut packet);
     Some(packet)
 }
@@ -112,7 +124,7 @@ mod tests {
         assert_eq!(run(ActionKind::StripTag, pad(tag(&frame(&before), 0x8100, 0xb000))), after);
         assert_eq!(run(ActionKind::Decapsulate, pad(snap(IN[0], IN[1], 0x0800, &before))), after);
         let with_route = frame(&packet(64, &[7, 7, 4, 0, 0, 0, 0, 0]));
-        assert_eq!(run(ActionKind::ClearOptions, with_route), leaves(&packet(63, &[1; 8])));
+        assert_eq!(run(ActionKind::ClearOptions, with_route), leaves(&packet(63, &[1; 7])));
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub enum Action<'a> {
     StripTag,
     /// Take the IPv4 packet out of its LLC/SNAP envelope, then go on as for healthy traffic.
     Decapsulate,
-    /// Overwrite every IPv4 option with No-Operation, then go on as for healthy traffic.
+    /// Overwrite the IPv4 options that RFC 7126 leaves to a knob with No-Operation, then go on as for
+    /// healthy traffic.
     ClearOptions,
     /// Answer an ICMP timestamp request (RFC 792, RFC 1812 §4.3.3.8).
     TimestampReply,

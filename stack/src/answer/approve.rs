@@ -23,6 +23,7 @@ use smoltcp::time::Instant;
 pub struct Approved {
     router: u32,
     epoch: u32,
+    nonce: u32,
     id: DivertId,
     source: Source,
     effect: Effect,
@@ -91,6 +92,7 @@ impl Router<'_> {
                 Ok(Approved {
                     router: self.config.id,
                     epoch: self.epoch,
+                    nonce: answer.nonce,
                     id: answer.id,
                     source: answer.source,
                     effect,
@@ -249,7 +251,8 @@ impl Router<'_> {
     }
 
     /// Builds the frame that the effect would send, with its MAC addresses where they are known:
-    /// egress port and length. `None`: the local host would get it.
+    /// egress port and length. `None`: nothing would be injected; the local host would get it, or forwarding
+    /// would refuse it.
     fn final_frame(
         &self,
         now: Instant,
@@ -263,12 +266,18 @@ impl Router<'_> {
             Built::Transit(len) => (len, true),
             Built::Reply(len) => (len, false),
         };
-        let hop = self.next_hop(&out[ETHERNET_HEADER..len]).ok_or(Rejection::Unroutable)?;
+        let Some(hop) = self.next_hop(&out[ETHERNET_HEADER..len]) else {
+            return if transit { Ok(None) } else { Err(Rejection::Unroutable) };
+        };
         if transit {
-            if out[ETHERNET_HEADER + 8] <= 1 {
-                return Err(Rejection::DoesNotFit);
+            // Forwarding itself will refuse and report it, as it does for healthy frames.
+            if out[ETHERNET_HEADER + 8] <= 1 || len - ETHERNET_HEADER > self.mtu(hop.port) {
+                return Ok(None);
             }
             Self::decrement_ttl(&mut out[..len]);
+        } else if hop.port != held.port {
+            // Whoever claims an address behind another port gets no reply sent there.
+            return Err(Rejection::WrongPort);
         }
         let mac = self.neighbors.known(hop.port, hop.address).unwrap_or_default();
         self.address(&mut out[..len], hop.port, mac);
@@ -355,8 +364,8 @@ impl Router<'_> {
     /// Deadline, epoch and token bucket are checked again. On an error the frame's default acts, if it
     /// has not acted yet.
     pub fn apply(&mut self, now: Instant, approved: Approved) -> Result<(), Rejection> {
-        let Approved { router, epoch, id, source, effect } = approved;
-        let result = self.try_apply(now, router, epoch, id, source, effect);
+        let (id, effect) = (approved.id, approved.effect);
+        let result = self.try_apply(now, &approved);
         match result {
             Ok(()) => {
                 self.stats.applied[effect.kind() as usize] += 1;
@@ -370,16 +379,9 @@ impl Router<'_> {
         result
     }
 
-    fn try_apply(
-        &mut self,
-        now: Instant,
-        router: u32,
-        epoch: u32,
-        id: DivertId,
-        source: Source,
-        effect: Effect,
-    ) -> Result<(), Rejection> {
-        if router != self.config.id {
+    fn try_apply(&mut self, now: Instant, approved: &Approved) -> Result<(), Rejection> {
+        let &Approved { router, epoch, nonce, id, source, effect } = approved;
+        if router != self.config.id || nonce != self.nonce(id) {
             return Err(Rejection::ForeignRouter);
         }
         let Some((SlotState::Approved, held, bytes)) = self.diverts.get(id) else {
@@ -417,14 +419,15 @@ impl Router<'_> {
         Ok(())
     }
 
-    /// Checks the token bucket, and that the frame can still be built.
+    /// Checks the grant and the token buckets again, and that the frame can still be built.
     fn permit(
         &mut self,
         now: Instant,
         held: Held,
         frame: &[u8],
         effect: Effect,
-    ) -> Result<Option<(Built, [u8; FRAME_MAX])>, Rejection> {
+    ) -> Result<Option<Made>, Rejection> {
+        self.grant(held, effect.kind())?;
         match effect {
             Effect::Record(_) | Effect::Drop => Ok(None),
             Effect::Repair(_)
@@ -433,9 +436,17 @@ impl Router<'_> {
             | Effect::ParameterProblem(_) => {
                 let mut out = [0; FRAME_MAX];
                 let built = self.build(now, held, frame, effect, &mut out)?;
+                let is_error = matches!(effect, Effect::ParameterProblem(_));
+                if is_error
+                    && !self.icmp_buckets[held.port.index()].take(self.config.limits.icmp_error_rate, now)
+                {
+                    self.stats.icmp_errors_limited += 1;
+                    return Err(Rejection::RateLimited);
+                }
                 if !self.inject_bucket.take(self.config.limits.inject_rate, now) {
                     return Err(Rejection::RateLimited);
                 }
+                self.stats.icmp_errors += u64::from(is_error);
                 Ok(Some((built, out)))
             }
         }
@@ -448,10 +459,9 @@ impl Router<'_> {
         id: DivertId,
         held: Held,
         frame: &[u8],
-        built: Option<(Built, [u8; FRAME_MAX])>,
+        built: Option<Made>,
         path: Path,
     ) {
-        let cargo = |transit| Cargo::Injected { id, received_len: held.len, path, transit };
         match built {
             None => {
                 self.stats.held.sub(frame.len());
@@ -463,8 +473,13 @@ impl Router<'_> {
                     self.deliver_repaired(now, held.port, &FrameBuf::new(&mut out[..len]), held.len, path);
             }
             // A held frame stays held until what replaces it is sent or lost.
-            Some((Built::Transit(len), mut out)) => self.dispatch(now, &mut out[..len], cargo(true)),
-            Some((Built::Reply(len), mut out)) => self.dispatch(now, &mut out[..len], cargo(false)),
+            Some((Built::Transit(len), mut out)) => {
+                self.forward_repaired(now, &held, id, frame, &mut out[..len], path);
+            }
+            Some((Built::Reply(len), mut out)) => {
+                let cargo = Cargo::Injected { id, received_len: held.len, path, transit: false };
+                self.dispatch(now, &mut out[..len], cargo);
+            }
         }
     }
 }
@@ -476,6 +491,9 @@ enum Built {
     Transit(usize),
     Reply(usize),
 }
+
+/// What is to be sent, with its bytes.
+type Made = (Built, [u8; FRAME_MAX]);
 
 /// The header bytes of the right echo reply.
 fn right_delta(frame: &[u8]) -> Option<EchoDelta> {

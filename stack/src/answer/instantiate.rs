@@ -39,7 +39,7 @@ pub(super) fn has_envelope(frame: &[u8]) -> bool {
     word(frame, 12) <= 1500 && frame.len() > ETHERNET_HEADER + SNAP
 }
 
-/// Copies the frame with every IPv4 option overwritten by No-Operation; its length.
+/// Copies the frame with the IPv4 options of [`options::KNOB`] overwritten by No-Operation; its length.
 pub(super) fn clear_options(frame: &[u8], out: &mut [u8]) -> Result<usize, Rejection> {
     let len = unwrap(frame, out)?;
     let packet = &mut out[ETHERNET_HEADER..len];
@@ -65,6 +65,11 @@ fn swapped(frame: &[u8], request: u8, out: &mut [u8]) -> Result<(usize, usize), 
         return Err(Rejection::DoesNotFit);
     }
     if packet[MIN_HEADER] != request || packet[MIN_HEADER + 1] != 0 {
+        return Err(Rejection::DoesNotFit);
+    }
+    // The reply is the router's own: no reserved flag (RFC 791 §3.1), no ECN mark (RFC 3168 §5). A model
+    // cannot know, so such a request is not held for it.
+    if packet[6] & 0x80 != 0 || packet[1] & 0x03 != 0 {
         return Err(Rejection::DoesNotFit);
     }
     let (source, destination) = packet[12..MIN_HEADER].split_at_mut(4);

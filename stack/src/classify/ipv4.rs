@@ -139,8 +139,7 @@ fn in_transit(info: &Ipv4Info, directed_broadcast: bool) -> Result<(), Anomaly> 
     if directed_broadcast {
         return Err(Anomaly::Ipv4DirectedBroadcast);
     }
-    let knob = options::RECORD_ROUTE | options::TIMESTAMP | options::STREAM_ID | options::OBSOLETE;
-    if info.options & knob != 0 {
+    if info.options & options::KNOB != 0 {
         return Err(Anomaly::Ipv4OptionTransit);
     }
     Ok(())

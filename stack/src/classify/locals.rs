@@ -9,7 +9,8 @@ use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 #[derive(Debug, Clone, Copy)]
 struct Local {
     address: Ipv4Address,
-    broadcast: Option<Ipv4Address>,
+    /// {network, -1}, and {network, 0}, which RFC 1812 §4.2.3.1 (2) has treated as one.
+    broadcast: Option<(Ipv4Address, Ipv4Address)>,
     cidr: Ipv4Cidr,
     port: PortId,
 }
@@ -41,7 +42,7 @@ impl Locals {
         let mut entries = Vec::new();
         for (index, port) in ports.iter().enumerate() {
             for &cidr in &port.addresses {
-                let broadcast = cidr.broadcast();
+                let broadcast = cidr.broadcast().map(|ones| (ones, cidr.network().address()));
                 let local = Local { address: cidr.address(), broadcast, cidr, port: PortId(index as u8) };
                 // Cannot overflow: the capacity is ports x addresses.
                 let _ = entries.push(local);
@@ -60,9 +61,12 @@ impl Locals {
         self.entries.iter().any(|local| local.port == port && local.cidr.contains_addr(&address))
     }
 
-    /// Is this the broadcast address of a connected network?
+    /// Is this the broadcast address of a connected network, all ones or all zeroes?
     pub fn is_broadcast(&self, address: Ipv4Address) -> bool {
-        self.entries.iter().any(|local| local.broadcast == Some(address))
+        self.entries
+            .iter()
+            .filter_map(|local| local.broadcast)
+            .any(|(ones, zeroes)| address == ones || address == zeroes)
     }
 
     /// Our address on `port` for talking to `peer`: of the same network if there is one, else the first.
@@ -78,9 +82,9 @@ impl Locals {
         for local in &self.entries {
             at.source_own |= local.address == info.source;
             at.destination_own |= local.address == info.destination;
-            if let Some(broadcast) = local.broadcast {
-                at.source_broadcast |= broadcast == info.source;
-                if broadcast == info.destination {
+            if let Some((ones, zeroes)) = local.broadcast {
+                at.source_broadcast |= ones == info.source || zeroes == info.source;
+                if ones == info.destination || zeroes == info.destination {
                     at.destination_broadcast = true;
                     at.on_ingress |= local.port == ingress;
                 }

@@ -37,6 +37,8 @@ refusals! {
     Bucket = "bucket";
     /// The queue, or the arena, is full.
     QueueFull = "queue_full";
+    /// The port has its share of the queue already, and the queue is half full.
+    PortShare = "port_share";
     /// The source has its share of the queue already.
     SourceShare = "source_share";
     /// The frame is longer than a slot.
@@ -123,11 +125,21 @@ pub(crate) struct Queue<'a> {
     queued: usize,
     outstanding: usize,
     shares: [u16; SHARES],
+    /// Keys the hash of sources, so that nobody can aim at another's share.
+    salt: u32,
+    /// Frames queued, by port, and how many ports share the queue.
+    queued_by_port: [u16; MAX_PORTS],
+    port_count: usize,
     buckets: [TokenBucket; Anomaly::COUNT],
 }
 
 impl<'a> Queue<'a> {
-    pub(crate) fn new(mut slots: ManagedSlice<'a, DivertSlot>, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        mut slots: ManagedSlice<'a, DivertSlot>,
+        limits: &Limits,
+        port_count: usize,
+        secret: u64,
+    ) -> Self {
         let count = slots.len().min(usize::from(NIL));
         for (index, slot) in slots.iter_mut().enumerate() {
             *slot = DivertSlot::EMPTY;
@@ -143,6 +155,9 @@ impl<'a> Queue<'a> {
             queued: 0,
             outstanding: 0,
             shares: [0; SHARES],
+            salt: (secret ^ (secret >> 32)) as u32 | 1,
+            queued_by_port: [0; MAX_PORTS],
+            port_count: port_count.max(1),
             buckets: [TokenBucket::full(limits.divert_rate, Instant::ZERO); Anomaly::COUNT],
         }
     }
@@ -160,9 +175,16 @@ impl<'a> Queue<'a> {
         if frame.len() > FRAME_MAX {
             return Err(Refusal::FrameTooLarge);
         }
-        let share = (source.wrapping_mul(0x9e37_79b1) >> 26) as u8;
+        let port = held.port.index() % MAX_PORTS;
+        let source = source.wrapping_add(u32::from(held.port.0)).wrapping_mul(0x9e37_79b1);
+        let share = ((source ^ (source >> 16)).wrapping_mul(self.salt) >> 26) as u8;
         if self.free == NIL || self.queued >= limits.divert_queue {
             return Err(Refusal::QueueFull);
+        }
+        // Half of the queue is whoever's comes first; in the other half each port has its share.
+        let port_share = (limits.divert_queue / self.port_count).max(1);
+        if self.queued >= limits.divert_queue / 2 && usize::from(self.queued_by_port[port]) >= port_share {
+            return Err(Refusal::PortShare);
         }
         if usize::from(self.shares[usize::from(share)]) >= limits.divert_per_source {
             return Err(Refusal::SourceShare);
@@ -187,13 +209,14 @@ impl<'a> Queue<'a> {
             newest => self.slots[usize::from(newest)].newer = at,
         }
         self.newest = at;
-        let fifo = &mut self.ports[held.port.index() % MAX_PORTS];
+        let fifo = &mut self.ports[port];
         match fifo.tail {
             NIL => fifo.head = at,
             tail => self.slots[usize::from(tail)].next = at,
         }
         fifo.tail = at;
         self.shares[usize::from(share)] += 1;
+        self.queued_by_port[port] += 1;
         self.queued += 1;
         Ok(DivertId { slot: at, generation })
     }
@@ -236,6 +259,7 @@ impl<'a> Queue<'a> {
         if self.ports[port].tail == at {
             self.ports[port].tail = before;
         }
+        self.queued_by_port[port] -= 1;
         self.queued -= 1;
     }
 
@@ -316,7 +340,7 @@ mod tests {
     }
 
     fn queue(slots: usize, limits: &Limits) -> Queue<'static> {
-        Queue::new(vec![DivertSlot::EMPTY; slots].leak().into(), limits)
+        Queue::new(vec![DivertSlot::EMPTY; slots].leak().into(), limits, 1, 0)
     }
 
     #[test]
@@ -329,6 +353,19 @@ mod tests {
         let order = core::iter::from_fn(|| queue.next(&limits)).collect::<vec::Vec<_>>();
         let tags = order.iter().map(|&id| queue.get(id).unwrap().2[0]).collect::<vec::Vec<_>>();
         assert_eq!(tags, [1, 4, 5, 2, 3]);
+    }
+
+    #[test]
+    fn a_flooded_port_leaves_room_for_the_others() {
+        let limits = Limits { divert_queue: 8, ..Limits::default() };
+        let mut queue = Queue::new(vec![DivertSlot::EMPTY; 16].leak().into(), &limits, 4, 7);
+        let mut admit = |port: u8, source: u32| queue.admit(held(port, Instant::ZERO), &[0], source, &limits);
+        assert_eq!((0..20).filter(|&source| admit(0, source).is_ok()).count(), 4, "half of the queue");
+        assert_eq!(admit(0, 99), Err(Refusal::PortShare));
+        for port in [1, 2] {
+            assert_eq!((0..20).filter(|&source| admit(port, source).is_ok()).count(), 2, "a port's share");
+        }
+        assert_eq!(admit(3, 0), Err(Refusal::QueueFull));
     }
 
     #[test]
@@ -361,7 +398,7 @@ mod tests {
     fn a_frame_may_leave_the_middle_or_the_end_of_its_queue() {
         let limits = Limits::default();
         let mut queue = queue(8, &limits);
-        let mut admit = |queue: &mut Queue<'_>, tag| {
+        let admit = |queue: &mut Queue<'_>, tag| {
             queue.admit(held(0, Instant::ZERO), &[tag], tag.into(), &limits).unwrap()
         };
         let ids = [1, 2, 3, 4].map(|tag| admit(&mut queue, tag));

@@ -3,8 +3,9 @@
 
 use super::{Cargo, IcmpError, Lookup, Origin, icmp_error, neighbor::Due};
 use crate::Router;
-use crate::classify::ArpInfo;
+use crate::classify::{ArpInfo, ethernet::word};
 use crate::config::PortId;
+use crate::divert::{DivertId, Held};
 use crate::frame::{ETHERNET_HEADER, FRAME_MAX, FrameBuf};
 use crate::stats::{Disposition, Path};
 use crate::verdict::{DropReason, Verdict};
@@ -82,6 +83,45 @@ impl Router<'_> {
                 self.drop(DropReason::NeighborFailed, path, received_len)
             }
             Lookup::Full => self.drop(DropReason::NeighborTableFull, path, received_len),
+        }
+    }
+
+    /// Sends on a frame that an approved answer repaired, as if it had come so: what forwarding refuses
+    /// is reported about `original`, the frame as received, where that is plain IPv4.
+    pub(crate) fn forward_repaired(
+        &mut self,
+        now: Instant,
+        held: &Held,
+        id: DivertId,
+        original: &[u8],
+        frame: &mut [u8],
+        path: Path,
+    ) {
+        let about = if word(original, 12) == 0x0800 { original } else { &*frame };
+        let packet = Ipv4Packet::new_unchecked(&frame[ETHERNET_HEADER..]);
+        let hop = self.hop_to(packet.dst_addr());
+        let mtu = hop.map_or(0, |hop| self.mtu(hop.port));
+        let refused = match hop {
+            _ if packet.hop_limit() <= 1 => Some((Some(IcmpError::TimeExceeded), DropReason::TtlExpired)),
+            None => Some((Some(IcmpError::NetUnreachable), DropReason::NoRoute)),
+            Some(_) if frame.len() - ETHERNET_HEADER <= mtu => None,
+            Some(_) if packet.dont_frag() => {
+                Some((Some(IcmpError::FragmentationNeeded(mtu as u16)), DropReason::FragmentationNeeded))
+            }
+            Some(_) => Some((None, DropReason::TooLarge)),
+        };
+        match refused {
+            None => {
+                let cargo = Cargo::Injected { id, received_len: held.len, path, transit: true };
+                self.dispatch(now, frame, cargo);
+            }
+            Some((error, reason)) => {
+                if let Some(error) = error {
+                    self.report(now, held.port, about, error);
+                }
+                self.stats.held.sub(held.len);
+                self.stats.drop(reason, path, held.len);
+            }
         }
     }
 
@@ -253,6 +293,10 @@ impl Router<'_> {
 
     fn hop_to(&self, destination: Ipv4Address) -> Option<Hop> {
         let route = self.routes.lookup(destination)?;
+        // RFC 3927 §2.6.2: what is link-local never goes to a router.
+        if destination.is_link_local() && !self.locals.is_connected(destination, route.port) {
+            return None;
+        }
         Some(Hop { port: route.port, address: route.next_hop.unwrap_or(destination) })
     }
 

@@ -48,7 +48,7 @@ impl<'a> Host<'a> {
         ports: &[PortConfig],
         seed: u64,
     ) -> Result<Self, ConfigError> {
-        let mtu = ports.iter().map(|port| port.mtu).min().unwrap_or(smoltcp::wire::IPV4_MIN_MTU);
+        let mtu = ports.iter().map(|port| port.mtu).min().unwrap_or(crate::frame::MIN_MTU);
         let mut device = SlotDevice::new(mtu);
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;

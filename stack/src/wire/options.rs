@@ -53,9 +53,25 @@ pub fn survey(options: &[u8]) -> Result<u8, u8> {
     Ok(seen)
 }
 
-/// Overwrites every option with No-Operation. The caller mends the header checksum.
+/// The options that RFC 7126 leaves to a knob: a router may forward as if they were not there.
+pub const KNOB: u8 = RECORD_ROUTE | TIMESTAMP | STREAM_ID | OBSOLETE;
+
+/// Overwrites the options of [`KNOB`] with No-Operation and leaves all others as they are (RFC 1812
+/// §5.3.13.1). The options must be well-formed; the caller mends the header checksum.
 pub fn clear(options: &mut [u8]) {
-    options.fill(1);
+    let mut at = 0;
+    while let Some(&kind) = options.get(at) {
+        let length = match kind {
+            0 => return,
+            1 => 1,
+            _ => usize::from(options.get(at + 1).copied().unwrap_or(0)).max(2),
+        };
+        let end = (at + length).min(options.len());
+        if matches!(kind, 7 | 68 | 136 | 11 | 12 | 82) {
+            options[at..end].fill(1);
+        }
+        at = end;
+    }
 }
 
 /// Is this the address of one host, as far as the address alone tells (RFC 1122 §3.2.1.3)?
@@ -76,6 +92,16 @@ mod tests {
         assert_eq!(survey(&[68, 4, 5, 0, 148, 4, 0, 0]), Ok(TIMESTAMP | ROUTER_ALERT));
         assert_eq!(survey(&[131, 3, 4, 0]), Ok(SOURCE_ROUTE));
         assert_eq!(survey(&[222, 2, 82, 2]), Ok(UNKNOWN | OBSOLETE));
+    }
+
+    #[test]
+    fn clears_what_the_knob_is_for_and_nothing_else() {
+        let mut options = [7, 3, 4, 148, 4, 0, 0, 68, 4, 5, 0, 158, 3, 7, 0, 7];
+        clear(&mut options);
+        assert_eq!(options, [1, 1, 1, 148, 4, 0, 0, 1, 1, 1, 1, 158, 3, 7, 0, 7]);
+        for malformed in [&mut [7, 0, 7][..], &mut [7, 9, 1], &mut [7]] {
+            clear(malformed);
+        }
     }
 
     #[test]
