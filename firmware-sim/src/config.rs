@@ -6,6 +6,7 @@ mod file;
 use file::File;
 use llm_slowpath::BackendSpec;
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
+use stack::frame::{MAX_MTU, MIN_MTU};
 use stack::{Anomaly, Config, Limits, Mode, PortConfig, PortId, Posture, Rate, Route};
 use std::ops::Range;
 use std::path::Path;
@@ -113,12 +114,12 @@ pub fn parse(
             })?;
         }
         let mtu = *port.mtu.get_ref();
-        if !(68..=stack::frame::MAX_MTU).contains(&mtu) {
+        if !(MIN_MTU..=MAX_MTU).contains(&mtu) {
             return Err(at.error(
                 port.mtu.span(),
                 field("mtu"),
                 format!("{mtu} is no MTU that this router serves"),
-                &format!("take 68 to {}", stack::frame::MAX_MTU),
+                &format!("take {MIN_MTU} to {MAX_MTU}"),
             ));
         }
         port_names.push(port_name.clone());

@@ -43,6 +43,7 @@ fn mistakes_are_located() {
         "prefix length",
     );
     mistake("mtu = 1500", "mtu = 9000", "port[0].mtu", "no MTU");
+    mistake("mtu = 1500", "mtu = 575", "port[0].mtu", "no MTU");
     mistake("mtu = 1500", "mtu = \"big\"", "port[0].mtu", "invalid type");
     mistake("mtu = 1500", "mut = 1500", "port[0].mut", "unknown field");
     mistake("name = \"tap1\"", "name = \"tap0\" #", "port[1].name", "already");

@@ -187,6 +187,18 @@ impl Host {
         let index = self.index;
         self.run(move || Netlink::open()?.forget_neighbor(index, address))
     }
+
+    /// Gives an address to an interface in the namespace, such as a TAP that a router there has made.
+    ///
+    /// # Errors
+    /// There is no such interface yet, or the kernel refuses.
+    pub fn add_address(&self, interface: &str, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
+        let interface = interface.to_owned();
+        self.run(move || {
+            let netlink = Netlink::open()?;
+            netlink.add_address(netlink.link(&interface)?.index, address, prefix)
+        })
+    }
 }
 
 impl Drop for Host {
