@@ -40,6 +40,12 @@ impl Port {
         (self.prefix <= 30).then(|| Ipv4Addr::from(u32::from(self.address) | !self.mask()))
     }
 
+    /// Is `address` a broadcast of the connected network? {network, 0} is one, too: RFC 1812 §4.2.3.1 (2).
+    pub fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        self.broadcast()
+            .is_some_and(|ones| address == ones || u32::from(address) == u32::from(ones) & self.mask())
+    }
+
     /// Is `address` on the connected network?
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         (u32::from(self.address) ^ u32::from(address)) & self.mask() == 0
@@ -87,12 +93,7 @@ impl World {
 
     /// Is `address` the directed broadcast of a connected network?
     pub fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
-        // {network, 0} counts as one, too: RFC 1812 §4.2.3.1 (2).
-        self.ports.iter().any(|port| {
-            port.broadcast().is_some_and(|ones| {
-                address == ones || u32::from(address) == u32::from(ones) & port.mask()
-            })
-        })
+        self.ports.iter().any(|port| port.is_broadcast(address))
     }
 
     /// The largest packet that passes every port whole.

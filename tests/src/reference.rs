@@ -95,8 +95,8 @@ impl Reference {
         if self.world.is_router(to) {
             return self.deliver(packet);
         }
-        let here = self.world.ports[usize::from(port)].broadcast();
-        if to.is_multicast() || to.is_broadcast() || Some(to) == here {
+        let here = &self.world.ports[usize::from(port)];
+        if to.is_multicast() || to.is_broadcast() || here.is_broadcast(to) {
             return Fate::Dropped(DropReason::GroupNotJoined);
         }
         self.forward(frame, to)

@@ -35,8 +35,7 @@ pub(super) fn packet(world: &World, port: usize, link_group: bool, bytes: &[u8])
     reject_if(kinds.iter().any(|kind| matches!(kind, 131 | 137)), Anomaly::Ipv4SourceRoute)?;
     reject_if(packet.protocol == 6 && packet.offset == 8, Anomaly::Ipv4TinyFragment)?;
     let (ingress, to) = (&world.ports[port], packet.destination);
-    let to_group =
-        to == Ipv4Addr::BROADCAST || Some(to) == ingress.broadcast() || to == Ipv4Addr::new(224, 0, 0, 1);
+    let to_group = to == Ipv4Addr::BROADCAST || ingress.is_broadcast(to) || to == Ipv4Addr::new(224, 0, 0, 1);
     if to_group || world.is_router(to) {
         judge_local::packet(&packet, to_group || link_group)?;
     } else {

@@ -54,6 +54,13 @@ pub(super) fn clear_options(frame: &[u8], out: &mut [u8]) -> Result<usize, Rejec
     Ok(len)
 }
 
+/// An echo request whose reply may not copy the reserved flag or an ECN mark is not for a model, which
+/// computes the reply's checksum from the request's.
+fn is_plain(frame: &[u8]) -> bool {
+    frame.get(ETHERNET_HEADER + 6).is_some_and(|flags| flags & 0x80 == 0)
+        && frame.get(ETHERNET_HEADER + 1).is_some_and(|tos| tos & 0x03 == 0)
+}
+
 /// Copies an ICMP request with its addresses swapped; the offset of the ICMP message and the length.
 /// Options are not copied: they would have to be reversed (RFC 1812 §4.3.3.6), so there must be none.
 fn swapped(frame: &[u8], request: u8, out: &mut [u8]) -> Result<(usize, usize), Rejection> {
@@ -67,11 +74,6 @@ fn swapped(frame: &[u8], request: u8, out: &mut [u8]) -> Result<(usize, usize), 
     if packet[MIN_HEADER] != request || packet[MIN_HEADER + 1] != 0 {
         return Err(Rejection::DoesNotFit);
     }
-    // The reply is the router's own: no reserved flag (RFC 791 §3.1), no ECN mark (RFC 3168 §5). A model
-    // cannot know, so such a request is not held for it.
-    if packet[6] & 0x80 != 0 || packet[1] & 0x03 != 0 {
-        return Err(Rejection::DoesNotFit);
-    }
     let (source, destination) = packet[12..MIN_HEADER].split_at_mut(4);
     source.swap_with_slice(destination);
     Ok((ETHERNET_HEADER + MIN_HEADER, len))
@@ -82,6 +84,9 @@ fn swapped(frame: &[u8], request: u8, out: &mut [u8]) -> Result<(usize, usize), 
 /// # Errors
 /// The first of the model's fields that is wrong.
 pub(super) fn echo_reply(frame: &[u8], delta: EchoDelta, out: &mut [u8]) -> Result<usize, Rejection> {
+    if !is_plain(frame) {
+        return Err(Rejection::DoesNotFit);
+    }
     let (message, len) = swapped(frame, icmp::kind::ECHO_REQUEST, out)?;
     let ip = ETHERNET_HEADER;
     out[ip + 8] = delta.ttl;
@@ -118,6 +123,9 @@ pub(super) fn timestamp_reply(frame: &[u8], time: u32, out: &mut [u8]) -> Result
     if len - message != 20 {
         return Err(Rejection::DoesNotFit);
     }
+    // The reply is the router's own: no reserved flag (RFC 791 §3.1), no ECN mark (RFC 3168 §5).
+    out[ETHERNET_HEADER + 6] &= 0x7f;
+    out[ETHERNET_HEADER + 1] &= 0xfc;
     out[message] = icmp::kind::TIMESTAMP_REPLY;
     // Identifier, sequence number and originate timestamp are copies; receive = transmit = now.
     out[message + 12..message + 16].copy_from_slice(&time.to_be_bytes());
