@@ -87,7 +87,8 @@ pub(crate) fn run(model: &Model, exam: &Exam) {
         |_| diverts.draw(),
         |sample, answer| {
             if sample.answer != answer {
-                let text = |tokens: &[u8]| tokens.iter().map(|&t| tokens::name(t)).collect::<Vec<_>>().join(" ");
+                let text =
+                    |tokens: &[u8]| tokens.iter().map(|&t| tokens::name(t)).collect::<Vec<_>>().join(" ");
                 println!("    {} {}", text(&sample.prompt), text(answer));
             }
         },
@@ -138,6 +139,29 @@ fn examine(
         println!("    as with 32-bit floats: {agreed}");
     }
     score
+}
+
+/// Prints how long an answer takes on each kernel that this processor has.
+pub(crate) fn speeds(model: &Model, exam: &Exam) {
+    for backend in Backend::ALL.into_iter().filter(|backend| backend.available()) {
+        let mut session = model.session_on(backend, Precision::Int8);
+        let mut median = |draw: &dyn Fn(u64) -> Sample| {
+            let mut times: Vec<_> = (0..500)
+                .map(|index| {
+                    let sample = draw(index);
+                    let start = Instant::now();
+                    let _ = model.answer(&mut session, &sample.prompt);
+                    start.elapsed()
+                })
+                .collect();
+            times.sort_unstable();
+            times[times.len() / 2].as_secs_f64() * 1e6
+        };
+        // Replies, which are the long answers.
+        let ping = median(&|index| samples::ping(exam.seed, index, 100));
+        let triage = median(&|index| triage::sample(exam.seed, index));
+        println!("p50 on {}: ping {ping:.0} us, triage {triage:.0} us", backend.name());
+    }
 }
 
 /// Reads the model that is to be examined: a file, or the one in this program.

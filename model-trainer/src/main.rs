@@ -72,8 +72,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Command::Samples { task, seed, start, count, hard } => stream(task, seed, start, count, hard)?,
         Command::Exam { model, count, seed, hard, compare } => {
             let exam = exam::Exam { count, seed, hard, compare };
-            exam::run(&exam::model(model.as_deref())?, &exam);
+            let model = exam::model(model.as_deref())?;
+            exam::run(&model, &exam);
             exam::always_drop(&exam);
+            exam::speeds(&model, &exam);
         }
     }
     Ok(())

@@ -47,13 +47,10 @@ fn value(rng: &mut impl Rng, field: Field) -> u16 {
         return rng.random();
     }
     match field {
+        // Small numbers too: a SNAP envelope may name any.
         Field::EtherType => {
-            const SEEN: [u16; 8] = [0x86dd, 0x8847, 0x88cc, 0x8863, 0x8864, 0x888e, 0x9000, 0x88f7];
-            if rng.random() {
-                SEEN[rng.random_range(0..SEEN.len())]
-            } else {
-                rng.random_range(0x600..=0xffff)
-            }
+            const SEEN: [u16; 9] = [0, 0x86dd, 0x8847, 0x88cc, 0x8863, 0x8864, 0x888e, 0x9000, 0x88f7];
+            if rng.random() { SEEN[rng.random_range(0..SEEN.len())] } else { rng.random() }
         }
         Field::LinkDestination => rng.random_range(0..3),
         Field::Priority => rng.random_range(0..8),
