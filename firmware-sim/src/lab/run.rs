@@ -226,6 +226,8 @@ fn load(
     }
     let load = Load::start(Arc::clone(client), Arc::clone(server), plan.seed).map_err(failed("the load"))?;
     let (echoes, tcp) = load.progress();
+    // The cold start before the steady load takes its own time.
+    let start = Instant::now();
     while start.elapsed() < plan.duration && !stopped() {
         let replies: u64 = echoes.iter().map(super::traffic::Progress::get).sum();
         ticker.show(

@@ -29,13 +29,13 @@ pub trait Port: Send {
     /// A frame longer than `buf` is cut short, so `buf` holds the MTU and two headers at least.
     ///
     /// # Errors
-    /// The port is gone, or its interface is down.
+    /// The port is gone.
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>>;
 
     /// Sends one frame, without FCS.
     ///
     /// # Errors
-    /// The port is gone, its interface is down, or it refuses this frame.
+    /// The port is gone, or it refuses this frame. An interface that is down is [`Sent::Full`].
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent>;
 
     /// The descriptor that polls readable while a frame waits, if the port has one.

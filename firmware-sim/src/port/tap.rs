@@ -162,7 +162,9 @@ impl Port for Tap {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
         match self.file.read(buf) {
             Ok(length) => Ok(Some(length)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::EIO)) => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -170,7 +172,13 @@ impl Port for Tap {
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent> {
         match self.file.write(frame) {
             Ok(_) => Ok(Sent::Done),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {
+            // EIO: the interface is down, which is a normal state (RFC 1812 §2.2.8); it takes no frame now.
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINTR | libc::EIO)
+                ) =>
+            {
                 Ok(Sent::Full)
             }
             Err(error) => Err(error),

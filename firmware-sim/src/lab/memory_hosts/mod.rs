@@ -152,7 +152,9 @@ impl MemoryHost {
             sockets: SocketSet::new(Vec::new()),
             card,
             closing: Vec::new(),
-            next_l4_port: 49_152,
+            // smoltcp's ICMP sockets take requests that carry their identifier for replies, so no two hosts
+            // draw from the same numbers.
+            next_l4_port: 49_152 + u16::from(plan.address.octets()[2]) * 1_000,
         };
         let shared = Arc::new(Shared {
             stack: Mutex::new(stack),
