@@ -85,6 +85,7 @@ fn a_signal_ends_the_run_early_with_a_report_and_nothing_is_left() {
     if let Err(refused) = probe_tap() {
         return skip(&refused.to_string());
     }
+    let named_before = named_namespaces();
     for signal in ["INT", "TERM"] {
         let child = softrouter(&["lab", "--seconds", "600"])
             .stdout(Stdio::piped())
@@ -99,7 +100,7 @@ fn a_signal_ends_the_run_early_with_a_report_and_nothing_is_left() {
         let shown = shown(&output);
         assert!(output.status.success() && shown.contains("(interrupted)"), "{signal}: {shown}");
     }
-    assert_nothing_left();
+    assert_nothing_left(named_before);
 }
 
 #[test]
@@ -107,20 +108,25 @@ fn even_sigkill_leaves_nothing() {
     if let Err(refused) = probe_tap() {
         return skip(&refused.to_string());
     }
+    let named_before = named_namespaces();
     let mut child =
         softrouter(&["lab", "--seconds", "600"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(2));
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_nothing_left();
+    assert_nothing_left(named_before);
 }
 
-/// Interfaces of ours are in no namespace that has a name or that this process can see.
-fn assert_nothing_left() {
+/// Namespaces with a name, which the lab never makes.
+fn named_namespaces() -> usize {
+    std::fs::read_dir("/run/netns").map_or(0, Iterator::count)
+}
+
+/// No interface of ours is in the namespace of this process, and none has got a name.
+fn assert_nothing_left(named_before: usize) {
     let devices = std::fs::read_to_string("/proc/net/dev").unwrap();
     assert!(!devices.contains("lan0"), "{devices}");
-    let named = std::fs::read_dir("/run/netns").map(|entries| entries.count()).unwrap_or(0);
-    assert_eq!(named, 0, "the lab makes no named namespaces");
+    assert_eq!(named_namespaces(), named_before, "the lab makes no named namespaces");
 }
 
 #[test]

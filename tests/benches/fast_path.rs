@@ -38,10 +38,12 @@ unsafe impl GlobalAlloc for Counting {
 
 /// One frame's work.
 type Routine = Box<dyn FnMut()>;
+/// Makes the routine for frames of this length.
+type Maker = fn(usize) -> Routine;
 
 fn main() {
     divan::main();
-    let routines: [(&str, fn(usize) -> Routine); 7] = [
+    let routines: [(&str, Maker); 7] = [
         ("forward", forward_one),
         ("deliver_echo_and_reply", deliver_one),
         ("divert_and_poll", divert_one),

@@ -26,13 +26,18 @@ fn main() {
     bind_to_one_processor();
     println!("slow path, embedded model, all threads on one core ({frames} frames a row)");
     println!("{:<44}{:>10}{:>10}{:>10}{:>12}", "divert to inject", "p50", "p99", "max", "answers/s");
-    row("triage, the four discretionary classes", frames, &[
-        Anomaly::VlanPriorityTag,
-        Anomaly::SnapIpv4,
-        Anomaly::Ipv4OptionTransit,
-        Anomaly::IcmpTimestampRequest,
-    ]);
-    let all: Vec<_> = Anomaly::ALL.iter().copied().filter(|&a| a != Anomaly::EchoRequest && !a.must_pass()).collect();
+    row(
+        "triage, the four discretionary classes",
+        frames,
+        &[
+            Anomaly::VlanPriorityTag,
+            Anomaly::SnapIpv4,
+            Anomaly::Ipv4OptionTransit,
+            Anomaly::IcmpTimestampRequest,
+        ],
+    );
+    let all: Vec<_> =
+        Anomaly::ALL.iter().copied().filter(|&a| a != Anomaly::EchoRequest && !a.must_pass()).collect();
     row("triage, every diverted reason", frames, &all);
     row("ping-delta", frames, &[Anomaly::EchoRequest]);
 }
@@ -59,7 +64,8 @@ fn row(name: &str, frames: u64, reasons: &[Anomaly]) {
         let _ = wake.try_send(());
     });
     let embedded = Embedded::new().expect("the embedded model loads");
-    let service = Service::start(embedded, ServiceConfig { waker: Some(waker), ..ServiceConfig::default() }).expect("a thread");
+    let service = Service::start(embedded, ServiceConfig { waker: Some(waker), ..ServiceConfig::default() })
+        .expect("a thread");
     let generator = Generator::new(World::lab(), 7);
     let mut took = Vec::new();
     let mut out = [0; FRAME_MAX];
