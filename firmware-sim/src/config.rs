@@ -6,6 +6,7 @@ mod file;
 use file::File;
 use llm_slowpath::BackendSpec;
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
+use stack::divert::MAX_SLOTS;
 use stack::frame::{MAX_MTU, MIN_MTU};
 use stack::{Anomaly, Config, Limits, Mode, PortConfig, PortId, Posture, Rate, Route};
 use std::ops::Range;
@@ -211,13 +212,18 @@ fn read_route(
         )
     })?;
     let next_hop = route.next_hop.as_ref().map(|text| {
-        let connected =
-            |hop: &Ipv4Address| router.ports[port].addresses.iter().any(|cidr| cidr.contains_addr(hop));
-        text.get_ref().parse().ok().filter(connected).ok_or_else(|| {
+        // A host on a connected network, and not the router itself.
+        let is_neighbor = |hop: &Ipv4Address| {
+            router.ports[port].addresses.iter().any(|cidr| {
+                let everybody = [cidr.broadcast(), cidr.broadcast().map(|_| cidr.network().address())];
+                cidr.contains_addr(hop) && cidr.address() != *hop && !everybody.contains(&Some(*hop))
+            })
+        };
+        text.get_ref().parse().ok().filter(is_neighbor).ok_or_else(|| {
             at.error(
                 text.span(),
                 field("next_hop"),
-                format!("`{}` is not an address on a network of port {}", text.get_ref(), port_names[port]),
+                format!("`{}` is not a neighbour on a network of port {}", text.get_ref(), port_names[port]),
                 "name a router on that port's own network, or leave next_hop out",
             )
         })
@@ -247,11 +253,21 @@ fn limits(at: &Locator<'_>, file: &File, backend: &BackendSpec) -> Result<Limits
     if let Some(value) = &from.divert_burst {
         limits.divert_rate.burst = at_least_1(value, "divert_burst")?;
     }
+    // Both share one arena, which numbers its slots with 16 bits.
+    let slots = |value: &Spanned<u32>, name: &str| match at_least_1(value, name)? as usize {
+        slots if slots <= MAX_SLOTS / 2 => Ok(slots),
+        slots => Err(at.error(
+            value.span(),
+            format!("limits.{name}"),
+            format!("{slots} frames are too many"),
+            &format!("take at most {}", MAX_SLOTS / 2),
+        )),
+    };
     if let Some(value) = &from.divert_queue {
-        limits.divert_queue = at_least_1(value, "divert_queue")? as usize;
+        limits.divert_queue = slots(value, "divert_queue")?;
     }
     if let Some(value) = &from.divert_outstanding {
-        limits.divert_outstanding = at_least_1(value, "divert_outstanding")? as usize;
+        limits.divert_outstanding = slots(value, "divert_outstanding")?;
     }
     if let Some(value) = &from.diverts_per_source {
         limits.divert_per_source = at_least_1(value, "diverts_per_source")? as usize;

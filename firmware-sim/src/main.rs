@@ -5,6 +5,7 @@ use firmware_sim::cli::{Cli, Command, LabArgs};
 use firmware_sim::lab::privilege::enter_unprivileged;
 use firmware_sim::lab::run::LabPlan;
 use firmware_sim::{anomalies, lab, run};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Anomalies => {
-            print!("{}", anomalies::table());
+            let _ = write!(std::io::stdout(), "{}", anomalies::table());
             ExitCode::SUCCESS
         }
         Command::Run(args) => {
@@ -60,7 +61,8 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
         capture: args.capture.clone(),
     };
     let outcome = lab::run::run(&plan, &stop_flag())?;
-    print!("{outcome}");
+    // A closed pipe (`| head`) is the reader's business.
+    let _ = write!(std::io::stdout(), "{outcome}");
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&outcome)?;
         std::fs::write(path, json + "\n").map_err(|error| format!("{}: {error}", path.display()))?;

@@ -10,9 +10,10 @@ use crate::storage;
 use llm_slowpath::SetupError;
 use stack::stats::{Disposition, Path as FramePath};
 use stack::{ConfigError, PortId, Router};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// Time between two lines of counters.
@@ -77,18 +78,37 @@ pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Resul
         );
     }
     let mut owner = EventLoop::new(router, ports, backend, clock, log)?;
-    println!("backend {}, posture {}; Ctrl-C ends", config.backend, config.router.posture.name());
-    let result = owner.run(stop, INTERVAL, show);
-    show(&owner);
+    let _ = writeln!(
+        io::stdout(),
+        "backend {}, posture {}; Ctrl-C ends",
+        config.backend,
+        config.router.posture.name()
+    );
+    // A reader that stalls or goes away must not stall the router: a thread prints, and lines that it has
+    // no time for are left out.
+    let (lines, printed) = sync_channel::<String>(1);
+    let printer = std::thread::spawn(move || {
+        for line in printed {
+            // A closed pipe is the reader's business.
+            let _ = writeln!(io::stdout(), "{line}");
+        }
+    });
+    let result = owner.run(stop, INTERVAL, |owner| {
+        let _ = lines.try_send(counters(owner));
+    });
+    drop(lines);
+    // The printer may be stuck for ever, and ends with the process.
+    drop(printer);
+    let _ = writeln!(io::stdout(), "{}", counters(&owner));
     Ok(result?)
 }
 
-fn show(owner: &EventLoop) {
+fn counters(owner: &EventLoop) -> String {
     let stats = owner.router().stats();
     let disposed = |d| stats.disposed(d).frames;
     let slow: u64 =
         FramePath::ALL.into_iter().filter(|p| *p != FramePath::Fast).map(|p| stats.by_path(p).frames).sum();
-    println!(
+    format!(
         "in {}  forwarded {}  delivered {}  consumed {}  dropped {}  held {}  |  slow path {slow}, injected {}",
         stats.received.frames,
         disposed(Disposition::Forwarded),
@@ -97,5 +117,5 @@ fn show(owner: &EventLoop) {
         disposed(Disposition::Dropped),
         stats.held.frames,
         stats.sent.injected.frames,
-    );
+    )
 }

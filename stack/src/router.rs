@@ -348,7 +348,8 @@ fn check(config: &Config, locals: &Locals, divert_slots: usize) -> Result<(), Co
     // Frames of one reason that can arrive within one deadline must all find a slot.
     let deadline_us = limits.divert_deadline.total_micros();
     let in_time = u64::from(limits.divert_rate.per_second).saturating_mul(deadline_us).div_ceil(1_000_000);
-    let available = divert_slots.min(limits.divert_queue + limits.divert_outstanding);
+    let limit = limits.divert_queue.saturating_add(limits.divert_outstanding);
+    let available = divert_slots.min(crate::divert::MAX_SLOTS).min(limit);
     if in_time > available as u64 {
         return Err(ConfigError::DivertCapacity { needed: in_time as usize, available });
     }

@@ -47,12 +47,10 @@ fn mistakes_are_located() {
     mistake("mtu = 1500", "mtu = \"big\"", "port[0].mtu", "invalid type");
     mistake("mtu = 1500", "mut = 1500", "port[0].mut", "unknown field");
     mistake("name = \"tap1\"", "name = \"tap0\" #", "port[1].name", "already");
-    mistake(
-        "next_hop = \"10.0.2.2\"",
-        "next_hop = \"10.9.9.9\"",
-        "route[0].next_hop",
-        "not an address on a network",
-    );
+    let hop = "next_hop = \"10.0.2.2\"";
+    mistake(hop, "next_hop = \"10.9.9.9\"", "route[0].next_hop", "not a neighbour");
+    mistake(hop, "next_hop = \"10.0.2.1\"", "route[0].next_hop", "not a neighbour");
+    mistake(hop, "next_hop = \"10.0.2.255\"", "route[0].next_hop", "not a neighbour");
     mistake("port = \"tap1\"", "port = \"tap9\"", "route[0].port", "no port is called");
     mistake(
         "ipv4_option_transit = \"enforce\"",
@@ -73,6 +71,13 @@ fn mistakes_are_located() {
         "no mode",
     );
     mistake("deadline_ms = 50", "deadline_ms = 0", "limits.deadline_ms", "must not be 0");
+    mistake("divert_queue = 128", "divert_queue = 70000", "limits.divert_queue", "too many");
+    mistake(
+        "divert_outstanding = 128",
+        "divert_outstanding = 4294967295",
+        "limits.divert_outstanding",
+        "too many",
+    );
     mistake("[limits]", "[limits", "(syntax)", "");
 }
 

@@ -5,7 +5,7 @@ mod queue;
 
 pub use class_key::{ClassKey, Field, FieldValue, MAX_FIELDS};
 pub(crate) use class_key::{network, network_offset};
-pub use queue::{DivertSlot, Refusal};
+pub use queue::{DivertSlot, MAX_SLOTS, Refusal};
 pub(crate) use queue::{Held, Queue, SlotState};
 
 use crate::PortId;

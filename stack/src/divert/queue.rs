@@ -13,6 +13,8 @@ use smoltcp::time::Instant;
 
 /// No slot.
 const NIL: u16 = u16::MAX;
+/// Slots that the arena can number; storage beyond them is not used.
+pub const MAX_SLOTS: usize = NIL as usize;
 /// Counters that sources are hashed to.
 const SHARES: usize = 64;
 
@@ -140,7 +142,7 @@ impl<'a> Queue<'a> {
         port_count: usize,
         secret: u64,
     ) -> Self {
-        let count = slots.len().min(usize::from(NIL));
+        let count = slots.len().min(MAX_SLOTS);
         for (index, slot) in slots.iter_mut().enumerate() {
             *slot = DivertSlot::EMPTY;
             slot.next = if index + 1 < count { index as u16 + 1 } else { NIL };
@@ -312,6 +314,9 @@ impl<'a> Queue<'a> {
 
     /// The frame with the earliest deadline.
     pub(crate) fn oldest(&self) -> Option<(DivertId, Instant)> {
+        if self.oldest == NIL {
+            return None;
+        }
         let slot = self.slots.get(usize::from(self.oldest))?;
         Some((DivertId { slot: self.oldest, generation: slot.generation }, slot.held.deadline))
     }
@@ -353,6 +358,15 @@ mod tests {
         let order = core::iter::from_fn(|| queue.next(&limits)).collect::<vec::Vec<_>>();
         let tags = order.iter().map(|&id| queue.get(id).unwrap().2[0]).collect::<vec::Vec<_>>();
         assert_eq!(tags, [1, 4, 5, 2, 3]);
+    }
+
+    #[test]
+    fn more_storage_than_can_be_numbered_does_no_harm() {
+        let limits = Limits::default();
+        let mut queue = queue(MAX_SLOTS + 2, &limits);
+        assert_eq!(queue.oldest(), None);
+        let id = queue.admit(held(0, Instant::ZERO), &[1], 1, &limits).unwrap();
+        assert_eq!(queue.oldest(), Some((id, Instant::from_millis(50))));
     }
 
     #[test]
