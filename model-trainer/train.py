@@ -202,7 +202,7 @@ def schedule(fraction, step):
 
 def main():
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--steps", type=int, default=9000, help="how long to train; the learning rate falls towards it")
+    parse.add_argument("--steps", type=int, default=11000, help="how long to train; the learning rate falls towards it")
     parse.add_argument("--minutes", type=float, default=math.inf, help="stop early, with a checkpoint to resume from")
     parse.add_argument("--seed", type=int, default=1)
     parse.add_argument("--threads", type=int, default=1)
