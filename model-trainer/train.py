@@ -214,7 +214,7 @@ def main():
     parse.add_argument("--int8", type=float, default=0.6, help="share of the steps after which layers round to 8 bits")
     parse.add_argument("--shape", default="64,4,4,192", help="width,layers,heads,inner")
     parse.add_argument("--binary", default=os.path.join(HERE, "..", "target", "release", "model-trainer"))
-    parse.add_argument("--checkpoint", default="checkpoint.pt")
+    parse.add_argument("--checkpoint", default=os.path.join(HERE, "runs", "checkpoint.pt"))
     parse.add_argument("--resume", action="store_true")
     parse.add_argument("--out", default=MODEL)
     args = parse.parse_args()
@@ -296,6 +296,7 @@ def stream_once(binary, task, seed, hard, count):
 def save(path, model, opts, step, spent, history):
     state = dict(model=model.state_dict(), opts=[o.state_dict() for o in opts])
     state.update(step=step, spent=spent, history=history)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     torch.save(state, path + ".new")
     os.replace(path + ".new", path)
 
