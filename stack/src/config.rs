@@ -78,7 +78,7 @@ pub struct Rate {
 /// Every limit that is not the size of a table.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Diverts admitted for each reason.
+    /// Diverts admitted for each reason; the ports share it evenly.
     pub divert_rate: Rate,
     /// Frames that may wait for `poll_divert`, over all ports.
     pub divert_queue: usize,

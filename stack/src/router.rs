@@ -78,7 +78,7 @@ impl<'a> Router<'a> {
         Ok(Self {
             locals,
             routes,
-            neighbors: NeighborTable::new(storage.neighbors),
+            neighbors: NeighborTable::new(storage.neighbors, config.ports.len(), config.secret),
             waiting: WaitRoom::new(storage.waiting),
             egress: Egress::new(storage.transmit),
             diverts: Queue::new(storage.diverts, limits, config.ports.len(), config.secret),

@@ -97,11 +97,8 @@ fn replay(sim: &mut Sim, path: &Path, tally: &mut Tally) {
         number += 1;
         let mut frame = packet.expect("a whole record").data.into_owned();
         // As in the set-up: unicast frames are sent to the router.
-        if let Some(first) = frame.first().copied().filter(|_| frame.len() >= 6) {
-            if first & 1 == 0 {
-                let mac = sim.world().ports[0].mac;
-                frame[..6].copy_from_slice(&mac);
-            }
+        if frame.len() >= 6 && frame[0] & 1 == 0 {
+            frame[..6].copy_from_slice(&sim.world().ports[0].mac);
         }
         let before = sim.router.snapshot();
         let verdict = sim.send(0, &frame);

@@ -5,7 +5,7 @@
 
 use super::DivertId;
 use crate::classify::{Anomaly, Mode};
-use crate::config::{Limits, MAX_PORTS, PortId};
+use crate::config::{Limits, MAX_PORTS, PortId, Rate};
 use crate::frame::FRAME_MAX;
 use crate::time::TokenBucket;
 use managed::ManagedSlice;
@@ -132,7 +132,9 @@ pub(crate) struct Queue<'a> {
     /// Frames queued, by port, and how many ports share the queue.
     queued_by_port: [u16; MAX_PORTS],
     port_count: usize,
-    buckets: [TokenBucket; Anomaly::COUNT],
+    /// By port and reason. The ports share each reason's rate evenly.
+    buckets: [[TokenBucket; Anomaly::COUNT]; MAX_PORTS],
+    rate: Rate,
 }
 
 impl<'a> Queue<'a> {
@@ -142,6 +144,9 @@ impl<'a> Queue<'a> {
         port_count: usize,
         secret: u64,
     ) -> Self {
+        let share = |whole: u32| (whole / port_count.max(1) as u32).max(1);
+        let rate =
+            Rate { per_second: share(limits.divert_rate.per_second), burst: share(limits.divert_rate.burst) };
         let count = slots.len().min(MAX_SLOTS);
         for (index, slot) in slots.iter_mut().enumerate() {
             *slot = DivertSlot::EMPTY;
@@ -160,7 +165,8 @@ impl<'a> Queue<'a> {
             salt: (secret ^ (secret >> 32)) as u32 | 1,
             queued_by_port: [0; MAX_PORTS],
             port_count: port_count.max(1),
-            buckets: [TokenBucket::full(limits.divert_rate, Instant::ZERO); Anomaly::COUNT],
+            buckets: [[TokenBucket::full(rate, Instant::ZERO); Anomaly::COUNT]; MAX_PORTS],
+            rate,
         }
     }
 
@@ -191,7 +197,7 @@ impl<'a> Queue<'a> {
         if usize::from(self.shares[usize::from(share)]) >= limits.divert_per_source {
             return Err(Refusal::SourceShare);
         }
-        if !self.buckets[held.reason as usize].take(limits.divert_rate, held.received_at) {
+        if !self.buckets[port][held.reason as usize].take(self.rate, held.received_at) {
             return Err(Refusal::Bucket);
         }
         let at = self.free;
@@ -383,11 +389,20 @@ mod tests {
     }
 
     #[test]
+    fn a_flooded_port_leaves_the_others_their_tokens() {
+        let limits = Limits { divert_rate: Rate { per_second: 10, burst: 20 }, ..Limits::default() };
+        let mut queue = Queue::new(vec![DivertSlot::EMPTY; 256].leak().into(), &limits, 2, 7);
+        let mut admit = |port: u8, source: u32| queue.admit(held(port, Instant::ZERO), &[0], source, &limits);
+        assert_eq!((0..50).filter(|&source| admit(0, source).is_ok()).count(), 10);
+        assert_eq!((0..50).filter(|&source| admit(1, source).is_ok()).count(), 10);
+    }
+
+    #[test]
     fn each_refusal_is_named() {
         let limits = Limits {
             divert_queue: 3,
             divert_per_source: 2,
-            divert_rate: crate::Rate { per_second: 1, burst: 4 },
+            divert_rate: Rate { per_second: 1, burst: 4 },
             ..Limits::default()
         };
         let mut queue = queue(8, &limits);

@@ -61,14 +61,20 @@ pub(crate) enum Due {
 #[derive(Debug)]
 pub struct NeighborTable<'a> {
     slots: ManagedSlice<'a, NeighborSlot>,
+    /// Each port has this many slots of its own, so that no scan on one keeps the neighbours of another out.
+    port_share: usize,
+    /// Keys the hash, so that nobody can aim at the slots of others.
+    salt: u32,
     /// The earliest instant at which an unanswered request needs attention.
     due_at: Option<Instant>,
 }
 
 impl<'a> NeighborTable<'a> {
-    pub(crate) fn new(mut slots: ManagedSlice<'a, NeighborSlot>) -> Self {
+    pub(crate) fn new(mut slots: ManagedSlice<'a, NeighborSlot>, port_count: usize, secret: u64) -> Self {
         slots.fill(NeighborSlot(None));
-        Self { slots, due_at: None }
+        let port_share = slots.len() / port_count.max(1);
+        let salt = (secret ^ (secret >> 32)) as u32 | 1;
+        Self { slots, port_share, salt, due_at: None }
     }
 
     /// Every resolved neighbour.
@@ -77,9 +83,14 @@ impl<'a> NeighborTable<'a> {
     }
 
     fn probe(&self, port: PortId, address: Ipv4Address) -> impl Iterator<Item = usize> + use<> {
-        let len = self.slots.len();
-        let hash = (u32::from(address) ^ u32::from(port.0)).wrapping_mul(0x9e37_79b1) as usize >> 8;
-        (0..PROBE.min(len)).map(move |step| (hash + step) % len)
+        let len = self.port_share;
+        let mixed = u32::from(address).wrapping_mul(0x9e37_79b1);
+        let hash = (mixed ^ (mixed >> 16)).wrapping_mul(self.salt);
+        // Scales the hash to the share without a division, which would cost more than the rest.
+        let start = ((u64::from(hash) * len as u64) >> 32) as usize;
+        let region = port.index() * len;
+        (0..PROBE.min(len))
+            .map(move |step| region + if start + step < len { start + step } else { start + step - len })
     }
 
     fn position(&self, port: PortId, address: Ipv4Address) -> Option<usize> {
@@ -87,7 +98,7 @@ impl<'a> NeighborTable<'a> {
             .find(|&at| matches!(self.slots[at].0, Some(n) if n.port == port && n.address == address))
     }
 
-    /// A free slot for the neighbour, or that of the stalest.
+    /// A free slot for the neighbour, or that of one who did not answer, or else of the stalest.
     fn vacancy(&self, now: Instant, port: PortId, address: Ipv4Address) -> Option<usize> {
         let free = self.probe(port, address).find(|&at| self.slots[at].0.is_none());
         // Those whose confirmation ran out, and those who did not answer and may be asked again.
@@ -98,7 +109,7 @@ impl<'a> NeighborTable<'a> {
             self.probe(port, address)
                 .filter_map(|at| self.slots[at].0.map(|n| (n, at)))
                 .filter(|(n, _)| stale(n))
-                .min_by_key(|(n, _)| n.confirmed_until)
+                .min_by_key(|(n, _)| (n.mac.is_some(), n.confirmed_until))
                 .map(|(_, at)| at)
         })
     }
@@ -112,14 +123,10 @@ impl<'a> NeighborTable<'a> {
     pub fn lookup(&mut self, now: Instant, port: PortId, address: Ipv4Address, limits: &Limits) -> Lookup {
         let Some(at) = self.position(port, address) else {
             let Some(at) = self.vacancy(now, port, address) else { return Lookup::Full };
-            self.slots[at] = NeighborSlot(Some(Neighbor {
-                port,
-                address,
-                mac: None,
-                confirmed_until: now,
-                asked: 1,
-                next_request: now + limits.arp_interval,
-            }));
+            let next_request = now + limits.arp_interval;
+            let neighbor =
+                Neighbor { port, address, mac: None, confirmed_until: now, asked: 1, next_request };
+            self.slots[at] = NeighborSlot(Some(neighbor));
             self.note_due(now + limits.arp_interval);
             return Lookup::Wait { ask: true };
         };
@@ -156,14 +163,10 @@ impl<'a> NeighborTable<'a> {
         let Some(at) = known.or_else(|| if add { self.vacancy(now, port, address) } else { None }) else {
             return false;
         };
-        self.slots[at] = NeighborSlot(Some(Neighbor {
-            port,
-            address,
-            mac: Some(mac),
-            confirmed_until: now + limits.neighbor_lifetime,
-            asked: 0,
-            next_request: now,
-        }));
+        let confirmed_until = now + limits.neighbor_lifetime;
+        let neighbor =
+            Neighbor { port, address, mac: Some(mac), confirmed_until, asked: 0, next_request: now };
+        self.slots[at] = NeighborSlot(Some(neighbor));
         true
     }
 
@@ -215,7 +218,7 @@ mod tests {
     #[test]
     fn asks_once_an_interval_then_gives_up_holds_down_and_starts_again() {
         let limits = Limits::default();
-        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 16].leak().into());
+        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 32].leak().into(), 2, 0);
         let mut now = Instant::from_secs(1);
         assert_eq!(table.lookup(now, PORT, host(2), &limits), Lookup::Wait { ask: true });
         assert_eq!(table.lookup(now, PORT, host(2), &limits), Lookup::Wait { ask: false });
@@ -235,7 +238,7 @@ mod tests {
     #[test]
     fn learns_uses_confirms_and_forgets() {
         let limits = Limits::default();
-        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 16].leak().into());
+        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 32].leak().into(), 2, 0);
         let mut now = Instant::from_secs(1);
         assert!(
             !table.learn(now, PORT, host(2), MAC, false, &limits),
@@ -259,9 +262,23 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_on_one_port_leaves_the_other_its_share() {
+        let limits = Limits::default();
+        let mut table =
+            NeighborTable::new(vec![NeighborSlot::default(); 64].leak().into(), 2, 0x1234_5678_9abc_def1);
+        let now = Instant::from_secs(1);
+        let asked = (0..=255)
+            .filter(|&last| table.lookup(now, PORT, host(last), &limits) == Lookup::Wait { ask: true });
+        assert!(asked.count() <= 32);
+        let learnt =
+            (1..=16).filter(|&last| table.learn(now, PortId(1), host(last), MAC, true, &limits)).count();
+        assert!(learnt >= 15, "{learnt} of 16");
+    }
+
+    #[test]
     fn a_full_neighbourhood_is_named_and_the_stalest_makes_room() {
         let limits = Limits::default();
-        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 2].leak().into());
+        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 2].leak().into(), 1, 0);
         let now = Instant::from_secs(1);
         assert!(table.learn(now, PORT, host(1), MAC, true, &limits));
         assert!(table.learn(now + Duration::from_secs(1), PORT, host(2), MAC, true, &limits));
@@ -274,7 +291,7 @@ mod tests {
     #[test]
     fn those_who_never_answered_make_room_too() {
         let limits = Limits::default();
-        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 1].leak().into());
+        let mut table = NeighborTable::new(vec![NeighborSlot::default(); 1].leak().into(), 1, 0);
         let mut now = Instant::from_secs(1);
         assert_eq!(table.lookup(now, PORT, host(1), &limits), Lookup::Wait { ask: true });
         while let Some(due) = table.poll_timeout() {

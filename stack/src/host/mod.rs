@@ -13,7 +13,7 @@ use managed::ManagedSlice;
 use slot_device::SlotDevice;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::udp;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IpCidr};
 
 /// The UDP echo port (RFC 862).
@@ -53,6 +53,8 @@ impl<'a> Host<'a> {
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut interface = Interface::new(config, &mut device, Instant::ZERO);
+        // RFC 791 §3.2 names 15 seconds: the few buffers must not be kept by strays for a minute.
+        interface.set_reassembly_timeout(Duration::from_secs(15));
         let mut fits = true;
         interface.update_ip_addrs(|addresses| {
             for &cidr in ports.iter().flat_map(|port| &port.addresses) {
@@ -105,7 +107,8 @@ impl<'a> Host<'a> {
         self.device.take_sent()
     }
 
-    /// The echo service: sends back what came (RFC 862), as long as there is room.
+    /// The echo service: sends back what came (RFC 862), as long as there is room. It serves what fits into
+    /// one packet; longer datagrams end here, as at any service with a limit.
     fn echo(&mut self) {
         let socket = self.sockets.get_mut::<udp::Socket<'_>>(self.udp_echo);
         while socket.can_recv() && socket.can_send() {
