@@ -4,7 +4,9 @@
 //! [`crate::Router::apply`]. Nothing else turns a model's words into frames.
 
 mod action;
+mod apply;
 mod approve;
+mod effect;
 pub mod frame_check;
 mod instantiate;
 mod limits;

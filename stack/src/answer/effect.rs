@@ -1,0 +1,174 @@
+//! What an approved answer does, and the frame that it makes, from the held frame's own bytes.
+
+use super::{ActionKind, EchoDelta, Rejection, frame_check, instantiate};
+use crate::Router;
+use crate::classify::{Class, classify};
+use crate::config::PortId;
+use crate::divert::Held;
+use crate::forward::{IcmpError, icmp_error};
+use crate::frame::{ETHERNET_HEADER, FRAME_MAX};
+use crate::wire::MIN_HEADER;
+use smoltcp::time::Instant;
+
+/// What an approved answer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing: the frame was only observed.
+    Record(ActionKind),
+    /// Discards the frame.
+    Drop,
+    /// Sends the frame on, repaired in this way.
+    Repair(ActionKind),
+    /// Answers the frame.
+    EchoReply(EchoDelta),
+    /// Answers the frame.
+    TimestampReply,
+    /// Reports the frame to its source.
+    ParameterProblem(u8),
+}
+
+impl Effect {
+    pub(super) const fn kind(self) -> ActionKind {
+        match self {
+            Self::Record(kind) | Self::Repair(kind) => kind,
+            Self::Drop => ActionKind::Drop,
+            Self::EchoReply(_) => ActionKind::EchoReply,
+            Self::TimestampReply => ActionKind::TimestampReply,
+            Self::ParameterProblem(_) => ActionKind::ParameterProblem,
+        }
+    }
+}
+
+/// What an effect makes: a frame of this length, for the local host, to go on, or to go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Built {
+    Local(usize),
+    Transit(usize),
+    Reply(usize),
+}
+
+/// What is to be sent, with its bytes.
+pub(super) type Made = (Built, [u8; FRAME_MAX]);
+
+impl Router<'_> {
+    /// Builds the frame that the effect would send, with its MAC addresses where they are known:
+    /// egress port and length. `None`: nothing would be injected; the local host would get it, or forwarding
+    /// would refuse it.
+    pub(super) fn final_frame(
+        &self,
+        now: Instant,
+        held: Held,
+        frame: &[u8],
+        effect: Effect,
+        out: &mut [u8; FRAME_MAX],
+    ) -> Result<Option<(PortId, usize)>, Rejection> {
+        let (len, transit) = match self.build(now, held, frame, effect, out)? {
+            Built::Local(_) => return Ok(None),
+            Built::Transit(len) => (len, true),
+            Built::Reply(len) => (len, false),
+        };
+        let Some(hop) = self.next_hop(&out[ETHERNET_HEADER..len]) else {
+            return if transit { Ok(None) } else { Err(Rejection::Unroutable) };
+        };
+        if transit {
+            // Forwarding itself will refuse and report it, as it does for healthy frames.
+            if out[ETHERNET_HEADER + 8] <= 1 || len - ETHERNET_HEADER > self.mtu(hop.port) {
+                return Ok(None);
+            }
+            Self::decrement_ttl(&mut out[..len]);
+        } else if hop.port != held.port {
+            // Whoever claims an address behind another port gets no reply sent there.
+            return Err(Rejection::WrongPort);
+        }
+        let mac = self.neighbors.known(hop.port, hop.address).unwrap_or_default();
+        self.address(&mut out[..len], hop.port, mac);
+        // A Parameter Problem quotes the frame; anything else is no longer than what it answers.
+        let quote = if matches!(effect, Effect::ParameterProblem(_)) { icmp_error::MAX_LEN } else { 0 };
+        if len > frame.len().max(quote + ETHERNET_HEADER) {
+            return Err(Rejection::Amplification);
+        }
+        frame_check::well_formed(&out[..len], self.mtu(hop.port)).map_err(|_| Rejection::Malformed)?;
+        Ok(Some((hop.port, len)))
+    }
+
+    /// Builds the frame that the effect stands for, before forwarding touches it.
+    pub(super) fn build(
+        &self,
+        now: Instant,
+        held: Held,
+        frame: &[u8],
+        effect: Effect,
+        out: &mut [u8; FRAME_MAX],
+    ) -> Result<Built, Rejection> {
+        match effect {
+            Effect::Record(_) | Effect::Drop => Err(Rejection::DoesNotFit),
+            Effect::Repair(kind) => {
+                let len = match kind {
+                    ActionKind::StripTag if instantiate::has_tag(frame) => instantiate::unwrap(frame, out)?,
+                    ActionKind::Decapsulate if instantiate::has_envelope(frame) => {
+                        instantiate::unwrap(frame, out)?
+                    }
+                    ActionKind::ClearOptions => instantiate::clear_options(frame, out)?,
+                    ActionKind::Forward => instantiate::unwrap(frame, out)?,
+                    ActionKind::StripTag
+                    | ActionKind::Decapsulate
+                    | ActionKind::Drop
+                    | ActionKind::TimestampReply
+                    | ActionKind::ParameterProblem
+                    | ActionKind::EchoReply
+                    | ActionKind::Inject => return Err(Rejection::DoesNotFit),
+                };
+                self.reclassify(held, &out[..len], kind == ActionKind::Forward)
+            }
+            Effect::EchoReply(delta) => instantiate::echo_reply(frame, delta, out).map(Built::Reply),
+            Effect::TimestampReply => {
+                instantiate::timestamp_reply(frame, self.timestamp(now), out).map(Built::Reply)
+            }
+            Effect::ParameterProblem(pointer) => {
+                let port = &self.config.ports[held.port.index()];
+                if icmp_error::is_forbidden(frame, port, &self.locals) {
+                    return Err(Rejection::ErrorForbidden);
+                }
+                let len = self
+                    .build_icmp_error(IcmpError::ParameterProblem(pointer), &frame[ETHERNET_HEADER..], out)
+                    .ok_or(Rejection::Unroutable)?;
+                Ok(Built::Reply(len))
+            }
+        }
+    }
+
+    /// A repaired frame must be healthy. An unchanged one may still show the very reason for which
+    /// it was diverted, since its passing was granted.
+    fn reclassify(&self, held: Held, repaired: &[u8], unchanged: bool) -> Result<Built, Rejection> {
+        let mac = self.config.ports[held.port.index()].mac;
+        let len = repaired.len();
+        match classify(repaired, held.port, mac, &self.locals) {
+            Class::Transit(..) => Ok(Built::Transit(len)),
+            Class::Local(..) => Ok(Built::Local(len)),
+            Class::Anomaly(same) if unchanged && same == held.reason => Ok(Built::Transit(len)),
+            Class::Anomaly(_) | Class::Arp(_) | Class::Foreign => Err(Rejection::NotHealthy),
+        }
+    }
+
+    /// Milliseconds since midnight UTC, or with the high bit set since the start (RFC 792).
+    fn timestamp(&self, now: Instant) -> u32 {
+        let millis = now.total_millis().unsigned_abs();
+        match self.config.midnight_offset_ms {
+            Some(offset) => ((millis + u64::from(offset)) % 86_400_000) as u32,
+            None => (millis as u32) | 0x8000_0000,
+        }
+    }
+}
+
+/// The header bytes of the right echo reply.
+pub(super) fn right_delta(frame: &[u8]) -> Option<EchoDelta> {
+    let mut out = [0; FRAME_MAX];
+    instantiate::right_echo_reply(frame, &mut out).ok()?;
+    let (ip, icmp) = (&out[ETHERNET_HEADER..], &out[ETHERNET_HEADER + MIN_HEADER..]);
+    Some(EchoDelta {
+        ttl: ip[8],
+        ip_checksum: u16::from_be_bytes([ip[10], ip[11]]),
+        icmp_type: icmp[0],
+        icmp_checksum: u16::from_be_bytes([icmp[2], icmp[3]]),
+    })
+}
