@@ -94,6 +94,8 @@ impl OpenAi {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
+        // An error means that the program has chosen a provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder();
         if config.base.scheme() == "http" {
             // No redirect is followed, so TLS never happens: a machine without root certificates can do
