@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// Frames that an in-memory cable holds in each direction.
 const CABLE: usize = 1024;
+/// Time between two looks at the router's counters.
+const TICK: Duration = Duration::from_millis(100);
 /// The longest that held frames may need to settle after the load has ended.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -174,7 +176,7 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     let owner = std::thread::Builder::new()
         .name("router".into())
         .spawn(move || {
-            let result = owner.run(&inner_stop, Duration::from_millis(100), |owner| inner_ticker.take(owner));
+            let result = owner.run(&inner_stop, TICK, |owner| inner_ticker.take(owner));
             (owner, result)
         })
         .map_err(failed("the router's thread"))?;
@@ -182,10 +184,7 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     // The router's thread ends only here or on a failure of its own, which ends the load, too.
     let watch = || stop.load(Ordering::Relaxed) || owner.is_finished();
     let done = load(plan, &bench.hosts, &ticker, watch);
-    let deadline = Instant::now() + SETTLE;
-    while !ticker.is_settled() && Instant::now() < deadline && !owner.is_finished() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    ticker.settle(|| owner.is_finished());
     let elapsed = started.elapsed();
     loop_stop.store(true, Ordering::Relaxed);
     let (owner, result) = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -236,7 +235,7 @@ fn load(
         );
     }
     ticker.end();
-    Ok((Some(load.finish().map_err(failed("the load"))?), None))
+    Ok((Some(load.finish(|| ticker.settle(&stopped)).map_err(failed("the load"))?), None))
 }
 
 /// A progress line, fed by the router's thread.
@@ -273,6 +272,16 @@ impl Ticker {
     fn is_settled(&self) -> bool {
         let tick = self.lock();
         tick.seen && tick.held == 0
+    }
+
+    /// Waits until the router holds nothing more; not for ever, and not longer than until `ended`.
+    fn settle(&self, ended: impl Fn() -> bool) {
+        let deadline = Instant::now() + SETTLE;
+        // What was sent last may not have been counted yet.
+        std::thread::sleep(TICK * 2);
+        while !self.is_settled() && Instant::now() < deadline && !ended() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Shows the line, and waits a little.

@@ -188,11 +188,11 @@ impl Load {
         (self.echoes.iter().map(|(_, echo)| echo.progress()).collect(), self.transfers.progress())
     }
 
-    /// Stops the clients, then the servers, and counts.
+    /// Stops the clients; then, once `settle` says that the router holds nothing more, the servers; and counts.
     ///
     /// # Errors
     /// A host does not tell its counters.
-    pub fn finish(self) -> io::Result<Seen> {
+    pub fn finish(self, settle: impl FnOnce()) -> io::Result<Seen> {
         self.clients.store(true, Ordering::Relaxed);
         let odd = self.odd.join().unwrap_or_default();
         let mut healthy = self.cold;
@@ -207,7 +207,8 @@ impl Load {
             clean: tcp.is_clean(),
             rtt_p50: None,
         });
-        // What is injected takes a moment.
+        settle();
+        // What has just been injected takes a moment.
         std::thread::sleep(Duration::from_millis(200));
         self.servers.store(true, Ordering::Relaxed);
         self.udp_server.join();
