@@ -54,7 +54,7 @@ const FORWARDED: [u8; 44] = [
 fn storage() -> Storage<'static> {
     Storage {
         routes: ManagedSlice::Borrowed(ROUTES.take()),
-        neighbors: ManagedSlice::Borrowed(NEIGHBORS.init([NeighborSlot::default(); 8])),
+        neighbors: ManagedSlice::Borrowed(NEIGHBORS.init([NeighborSlot::EMPTY; 8])),
         waiting: ManagedSlice::Borrowed(WAITING.take()),
         diverts: ManagedSlice::Borrowed(DIVERTED.take()),
         transmit: ManagedSlice::Borrowed(TRANSMIT.take()),

@@ -27,6 +27,11 @@ struct Neighbor {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NeighborSlot(Option<Neighbor>);
 
+impl NeighborSlot {
+    /// An empty slot.
+    pub const EMPTY: Self = Self(None);
+}
+
 /// What the table says about a next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
