@@ -19,6 +19,7 @@ ping: ## The ping experiment: echo requests answered by the embedded language mo
 
 test: ## Every test that needs nothing but cargo (skips are printed)
 	$(CARGO) test $(FLAGS)
+	$(CARGO) test -p model-trainer $(FLAGS)
 	$(CARGO) check -p stack --no-default-features --features defmt
 	$(CARGO) check -p stack --no-default-features --features log
 	$(CARGO) run --manifest-path stack/no-alloc-proof/Cargo.toml --target-dir $(PROOF)
@@ -48,6 +49,8 @@ check: ## Formatting, lints, documentation, generated tables, file lengths
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) run -q -p firmware-sim -- anomalies | diff - docs/anomalies.md \
 		|| { echo "docs/anomalies.md is stale: run make anomalies"; exit 1; }
+	@long=$$(git ls-files '*.rs' | xargs wc -l | awk '$$2 != "total" && $$1 > 500'); \
+		[ -z "$$long" ] || { echo "over 500 lines, split by idea:"; echo "$$long"; exit 1; }
 
 fmt: ## Format all code
 	$(CARGO) fmt --all

@@ -8,7 +8,7 @@ use llm_slowpath::BackendSpec;
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
 use stack::divert::MAX_SLOTS;
 use stack::frame::{MAX_MTU, MIN_MTU};
-use stack::{Anomaly, Config, Limits, Mode, PortConfig, PortId, Posture, Rate, Route};
+use stack::{Anomaly, Config, ConfigError, Limits, Mode, PortConfig, PortId, Posture, Rate, Route};
 use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
@@ -159,15 +159,14 @@ pub fn parse(
         set_mode(&at, &mut router, reason, mode)?;
     }
     router.limits = limits(&at, &file, &backend)?;
+    check(&at, &file, &router)?;
     let routes = file
         .route
         .iter()
         .enumerate()
         .map(|(index, route)| read_route(&at, route, index, &port_names, &router))
         .collect::<Result<_, _>>()?;
-    let config = RunConfig { port_names, router, routes, backend };
-    check(&at, &config)?;
-    Ok(config)
+    Ok(RunConfig { port_names, router, routes, backend })
 }
 
 fn set_mode(
@@ -282,22 +281,37 @@ fn limits(at: &Locator<'_>, file: &File, backend: &BackendSpec) -> Result<Limits
 }
 
 /// What only the router itself can judge, judged before any device is touched.
-fn check(at: &Locator<'_>, config: &RunConfig) -> Result<(), FileError> {
-    let result = stack::Router::new(config.router.clone(), crate::storage::storage(&config.router.limits));
-    result.map(drop).map_err(|error| {
-        let field = match error {
-            stack::ConfigError::DivertCapacity { .. } => "limits",
-            stack::ConfigError::NoPorts => "port",
-            _ => "port[].addresses",
-        };
-        let remedy = match error {
-            stack::ConfigError::DivertCapacity { .. } => {
-                "raise divert_queue or divert_outstanding, or lower diverts_per_second or deadline_ms"
-            }
-            stack::ConfigError::NoPorts => "add a [[port]] with name, mac and addresses",
-            _ => "correct the port's addresses",
-        };
-        at.error(at.section(field), field.into(), error.to_string(), remedy)
+fn check(at: &Locator<'_>, file: &File, router: &Config) -> Result<(), FileError> {
+    let result = stack::Router::new(router.clone(), crate::storage::storage(&router.limits));
+    result.map(drop).map_err(|error| match error {
+        ConfigError::DivertCapacity { .. } => at.error(
+            at.section("[limits]"),
+            "limits".into(),
+            error.to_string(),
+            "raise divert_queue or divert_outstanding, or lower diverts_per_second or deadline_ms",
+        ),
+        ConfigError::PortAddress(port) | ConfigError::PortMac(port) | ConfigError::PortMtu(port) => {
+            let entry = &file.port[port.index()];
+            let span = entry.addresses.first().map_or(entry.name.span(), Spanned::span);
+            let field = format!("port[{}].addresses", port.0);
+            at.error(
+                span,
+                field,
+                error.to_string(),
+                "give each port a host's address of a network of its own",
+            )
+        }
+        ConfigError::NoPorts
+        | ConfigError::EnforceMustPass(_)
+        | ConfigError::RoutePort(_)
+        | ConfigError::HostStorage
+        | ConfigError::TooManyAddresses
+        | ConfigError::RouteTableFull => at.error(
+            at.section("[[port]]"),
+            "port".into(),
+            error.to_string(),
+            "add a [[port]] with name, mac and addresses; a router has at most 8 addresses in all",
+        ),
     })
 }
 
@@ -326,10 +340,9 @@ impl Locator<'_> {
         }
     }
 
-    /// Where a table starts, or the file's start.
-    fn section(&self, name: &str) -> Range<usize> {
-        let name = name.split(['[', '.']).next().unwrap_or(name);
-        let at = self.text.find(&format!("[{name}]")).unwrap_or(0);
+    /// Where a table's header stands, or the file's start.
+    fn section(&self, header: &str) -> Range<usize> {
+        let at = self.text.find(header).unwrap_or(0);
         at..at
     }
 

@@ -5,6 +5,7 @@ use firmware_sim::cli::{Cli, Command, LabArgs};
 use firmware_sim::lab::privilege::enter_unprivileged;
 use firmware_sim::lab::run::LabPlan;
 use firmware_sim::{anomalies, lab, run};
+use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,12 +61,18 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
         decision_log: args.decision_log.clone(),
         capture: args.capture.clone(),
     };
+    // Before the run, so that a wrong path costs no run.
+    let json = args.json.as_ref().map(|path| match File::create(path) {
+        Ok(file) => Ok((path, file)),
+        Err(error) => Err(format!("--json {}: {error}: name a file in a folder that exists", path.display())),
+    });
+    let json = json.transpose()?;
     let outcome = lab::run::run(&plan, &stop_flag())?;
     // A closed pipe (`| head`) is the reader's business.
     let _ = write!(std::io::stdout(), "{outcome}");
-    if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&outcome)?;
-        std::fs::write(path, json + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
+    if let Some((path, mut file)) = json {
+        let text = serde_json::to_string_pretty(&outcome)? + "\n";
+        file.write_all(text.as_bytes()).map_err(|error| format!("--json {}: {error}", path.display()))?;
     }
     Ok(outcome.success)
 }

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time between two lines of counters.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -69,13 +69,9 @@ pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Resul
         let options = TapOptions { mtu: Some(port.mtu as u32), ..TapOptions::default() };
         ports.push(Box::new(Tap::open(name, &options)?));
         let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
-        println!(
-            "port {} = {name}: {} {} mtu {}",
-            PortId(index as u8),
-            port.mac,
-            addresses.join(" "),
-            port.mtu
-        );
+        let mac = port.mac.0.map(|byte| format!("{byte:02x}")).join(":");
+        let (number, addresses) = (PortId(index as u8), addresses.join(" "));
+        let _ = writeln!(io::stdout(), "port {number} = {name}: {mac} {addresses} mtu {}", port.mtu);
     }
     let mut owner = EventLoop::new(router, ports, backend, clock, log)?;
     let _ = writeln!(
@@ -97,9 +93,14 @@ pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Resul
         let _ = lines.try_send(counters(owner));
     });
     drop(lines);
-    // The printer may be stuck for ever, and ends with the process.
-    drop(printer);
-    let _ = writeln!(io::stdout(), "{}", counters(&owner));
+    let patience = Instant::now() + Duration::from_millis(500);
+    while !printer.is_finished() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // One that is stuck has the output for itself, and ends with the process.
+    if printer.is_finished() {
+        let _ = writeln!(io::stdout(), "{}", counters(&owner));
+    }
     Ok(result?)
 }
 

@@ -64,7 +64,7 @@ fn the_example_routes_until_ctrl_c() {
     assert!(echo.is_clean() && echo.first_answered, "{echo:?}\n{shown}");
     assert!(udp.is_clean(), "{udp:?}\n{shown}");
     assert!(output.status.success(), "{shown}");
-    assert!(shown.contains("port 0 = tap0: 02-00-00-00-01-01 10.0.1.1/24 mtu 1500"), "{shown}");
+    assert!(shown.contains("port 0 = tap0: 02:00:00:00:01:01 10.0.1.1/24 mtu 1500"), "{shown}");
     assert!(shown.lines().last().unwrap().contains("delivered 40"), "{shown}");
 }
 

@@ -89,7 +89,9 @@ fn capacity_must_hold_rate_times_deadline() {
 
 #[test]
 fn two_ports_cannot_share_an_address() {
-    let text = EXAMPLE.replace("10.0.2.1/24", "10.0.1.1/24").replace("next_hop = \"10.0.2.2\"", "");
-    let error = load_text(&text).unwrap_err();
+    let error = load_text(&EXAMPLE.replace("10.0.2.1/24", "10.0.1.1/24")).unwrap_err();
     assert!(error.problem.contains("belong to one port only"), "{error}");
+    assert_eq!(error.field, "port[0].addresses", "{error}");
+    let error = load_text(&EXAMPLE.replace("10.0.2.1/24", "10.0.2.0/24")).unwrap_err();
+    assert_eq!((error.field.as_str(), error.line), ("port[1].addresses", 17), "{error}");
 }

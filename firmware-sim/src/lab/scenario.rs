@@ -201,7 +201,7 @@ impl Load {
         }
         let tcp = self.transfers.join();
         healthy.push(Healthy {
-            name: format!("TCP bytes client -> {SERVER} and back, {} transfers", tcp.started),
+            name: format!("TCP bytes client -> {SERVER} and back ({} times)", tcp.started),
             sent: tcp.sent,
             received: tcp.received,
             clean: tcp.is_clean(),

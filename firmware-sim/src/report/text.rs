@@ -17,31 +17,37 @@ impl fmt::Display for Outcome {
             write_ping(f, ping)?;
         }
         if !self.healthy.is_empty() {
-            writeln!(f, "\nHealthy traffic{:>46}{:>12}{:>12}", "sent", "arrived", "median rtt")?;
+            writeln!(f, "\nHealthy traffic{:>47}{:>12}{:>12}", "sent", "arrived", "median rtt")?;
             for line in &self.healthy {
                 let rtt = line.rtt_p50_us.map_or(String::new(), |us| format!("{us:.0} us"));
                 let mark = if line.clean { "" } else { "  <-- NOT ALL" };
-                writeln!(f, "  {:<51}{:>8}{:>12}{rtt:>12}{mark}", line.name, line.sent, line.received)?;
+                writeln!(f, "  {:<52}{:>8} {:>11}{rtt:>12}{mark}", line.name, line.sent, line.received)?;
             }
         }
         if !self.repaired.is_empty() {
-            writeln!(
-                f,
-                "\nDiscretionary classes: sent by the client, answered by the model, received by a kernel"
-            )?;
+            writeln!(f, "\nDiscretionary classes{:>41}{:>12}{:>12}", "sent", "injected", "received")?;
             for line in &self.repaired {
-                let mark = if line.sent == line.received { "" } else { "  <-- NOT ALL" };
-                writeln!(f, "  {:<51}{:>8}{:>12}{mark}", line.reason, line.sent, line.received)?;
+                let mark = if line.injected == line.received { "" } else { "  <-- NOT ALL" };
+                let (sent, injected, received) = (line.sent, line.injected, line.received);
+                writeln!(f, "  {:<52}{sent:>8}{injected:>12}{received:>12}{mark}", line.reason)?;
             }
         }
         self.write_books(f)?;
         self.write_slow_path(f)?;
         writeln!(f, "\nInvariants")?;
         for check in &self.checks {
-            writeln!(f, "  [{}] {}: {}", if check.holds { "ok" } else { "BROKEN" }, check.name, check.how)?;
+            let mark = match check.holds {
+                Some(true) => "ok",
+                Some(false) => "BROKEN",
+                None => "--",
+            };
+            writeln!(f, "  [{mark}] {}: {}", check.name, check.how)?;
         }
-        let verdict =
-            if self.success { "all healthy traffic arrived" } else { "FAILED: see the marks above" };
+        let verdict = match (self.success, &self.ping) {
+            (false, _) => "FAILED: see the marks above",
+            (true, None) => "all healthy traffic arrived",
+            (true, Some(_)) => "every ping was answered",
+        };
         writeln!(f, "\n{verdict}")
     }
 }

@@ -1,0 +1,112 @@
+//! The design's invariants, as far as a run can show them.
+
+use super::{Check, PingLine, RepairedLine};
+use crate::lab::scenario::Seen;
+use stack::Stats;
+use stack::stats::{Disposition, Path};
+use std::collections::BTreeMap;
+
+/// What there is to check.
+pub(super) struct Run<'a> {
+    pub(super) stats: &'a Stats,
+    /// Diverted frames queued and outstanding at the end.
+    pub(super) under_way: (usize, usize),
+    pub(super) seen: Option<&'a Seen>,
+    pub(super) repaired: &'a [RepairedLine],
+    pub(super) ping: Option<&'a PingLine>,
+    /// Malformed packets by the hosts' own counters.
+    pub(super) malformed: &'a BTreeMap<String, u64>,
+    pub(super) interrupted: bool,
+}
+
+/// Every invariant, in order.
+pub(super) fn checks(run: &Run<'_>) -> Vec<Check> {
+    let mut checks = vec![balance(run.stats)];
+    if let Some(seen) = run.seen {
+        let lost: u64 = seen.healthy.iter().map(|h| h.sent.abs_diff(h.received)).sum();
+        checks.push(Check {
+            name: "2. the fast path never waits for the slow path",
+            holds: Some(seen.all_healthy_arrived()),
+            how: format!(
+                "{lost} healthy messages or bytes missing while odd frames were sent (allocations: see make test)"
+            ),
+        });
+    }
+    checks.push(injections(run));
+    if run.seen.is_some() {
+        let (injected, received) =
+            run.repaired.iter().fold((0, 0), |sum, class| (sum.0 + class.injected, sum.1 + class.received));
+        checks.push(Check {
+            name: "   what is injected is received",
+            holds: Some(run.repaired.iter().all(|class| class.injected == class.received)),
+            how: format!(
+                "{received} of {injected} frames of the discretionary classes reached a host's stack"
+            ),
+        });
+    }
+    if let Some(ping) = run.ping {
+        checks.push(Check {
+            name: "   every ping is answered, and no wrong reply reaches the wire",
+            holds: Some(
+                ping.damaged == 0 && ping.duplicates == 0 && (run.interrupted || ping.received == ping.sent),
+            ),
+            how: format!(
+                "{} of {} answered, {} damaged and {} duplicate replies by the judge",
+                ping.received, ping.sent, ping.damaged, ping.duplicates
+            ),
+        });
+    }
+    checks.push(Check {
+        name: "4. a recording replays byte-identically",
+        holds: None,
+        how: "not part of a lab run: see make test".into(),
+    });
+    checks.push(endings(run));
+    checks
+}
+
+fn balance(stats: &Stats) -> Check {
+    let balance = stats.balance();
+    Check {
+        name: "1. the counters balance; every drop has a reason",
+        holds: Some(balance.is_ok() && stats.held.frames == 0),
+        how: match balance {
+            Ok(()) => {
+                let (received, held) = (stats.received.frames, stats.held.frames);
+                format!("{received} received = sum of dispositions, {held} still held")
+            }
+            Err(imbalance) => format!("{imbalance:?}"),
+        },
+    }
+}
+
+fn injections(run: &Run<'_>) -> Check {
+    let stats = run.stats;
+    let injected = stats.sent.injected.frames;
+    let path = |d: Disposition, p: Path| stats.dispositions[d as usize][p as usize].frames;
+    let answered = |d| path(d, Path::SlowModel) + path(d, Path::SlowCached);
+    let (consumed, delivered) = (answered(Disposition::Consumed), answered(Disposition::Delivered));
+    let malformed = if run.malformed.is_empty() { "none".into() } else { format!("{:?}", run.malformed) };
+    Check {
+        name: "3. nothing from a model reaches a wire except as Approved",
+        holds: Some(injected + stats.injected_lost == consumed && run.malformed.is_empty()),
+        how: format!(
+            "{injected} frames injected for {consumed} held frames with an approved answer ({delivered} more were \
+             delivered here); malformed packets by the hosts' own counters: {malformed}"
+        ),
+    }
+}
+
+fn endings(run: &Run<'_>) -> Check {
+    let ended = |d: &stack::stats::DivertCount| d.approved + d.rejected + d.unanswered;
+    let (diverted, ended) =
+        run.stats.diverts.iter().fold((0, 0), |sum, d| (sum.0 + d.held + d.observed, sum.1 + ended(d)));
+    let under_way = (run.under_way.0 + run.under_way.1) as u64;
+    Check {
+        name: "5. each diverted frame ends in a named reason by its deadline",
+        holds: Some(diverted == ended + under_way && run.stats.held.frames == 0),
+        how: format!(
+            "{diverted} diverted = {ended} approved, rejected or unanswered + {under_way} observed copies under way"
+        ),
+    }
+}
