@@ -209,8 +209,8 @@ fn a_neighbour_that_moves_is_followed_and_a_stale_one_confirmed() {
 
 #[test]
 fn a_full_table_is_named_and_frees_itself_of_the_silent() {
-    // Each of the two ports has half of the table.
-    let sizes = Sizes { neighbors: 8, waiting: 64, ..Sizes::default() };
+    // Each of the two ports has half of the table, and half of that may be asked for.
+    let sizes = Sizes { neighbors: 16, waiting: 64, ..Sizes::default() };
     let mut sim = Sim::cold(|config| config.limits.icmp_error_rate = Rate { per_second: 0, burst: 0 }, sizes);
     let to = |last: u8| from_client(&frames::udp(&frames::to(Ipv4Addr::new(10, 0, 2, last)), 9, b"data"));
     // Someone scans the network: nobody is there.

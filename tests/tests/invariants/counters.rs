@@ -35,7 +35,7 @@ fn counters_balance_and_every_drop_has_a_reason() {
     let seed = 80;
     println!("seed {seed} (pktgen), 81 (random bytes)");
     // Small tables, so that each is full at times; a small MTU behind one port.
-    let sizes = Sizes { waiting: 12, transmit: 4, diverts: 64, neighbors: 8, ..Sizes::default() };
+    let sizes = Sizes { waiting: 12, transmit: 4, diverts: 64, neighbors: 16, ..Sizes::default() };
     let mut sim = Sim::cold(
         |config| {
             config.ports[1].mtu = 1200;
