@@ -21,6 +21,7 @@ pub mod event;
 pub mod forward;
 pub mod frame;
 pub mod host;
+mod named;
 mod poll;
 mod router;
 pub mod stats;

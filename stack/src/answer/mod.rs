@@ -17,6 +17,7 @@ pub use limits::granted;
 
 use crate::classify::Anomaly;
 use crate::divert::DivertId;
+use crate::named::named_enum;
 
 /// Where an answer came from. Only for the books: approval treats all alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,72 +45,53 @@ pub struct Answer<'a> {
     pub source: Source,
 }
 
-macro_rules! rejections {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
-        /// Why an answer is not applied.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-        pub enum Rejection { $($(#[doc = $doc])+ $variant,)+ }
-
-        impl Rejection {
-            /// Every rejection.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-            /// The stable printed name.
-            pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name,)+ } }
-        }
-    };
-}
-
-rejections! {
-    /// It names a frame that was never diverted, or that the slow path does not have yet.
-    UnknownDivert = "unknown_divert";
-    /// The frame's deadline has passed, or its slot is used anew.
-    Late = "late";
-    /// Another answer to this frame was approved before.
-    AlreadyAnswered = "already_answered";
-    /// It does not echo the frame's nonce.
-    WrongNonce = "wrong_nonce";
-    /// It does not echo the frame's reason.
-    WrongReason = "wrong_reason";
-    /// This action is not granted for this reason and posture; for a mandatory discard, nothing but a drop is.
-    NotGranted = "not_granted";
-    /// It would drop traffic that must pass.
-    MustPass = "must_pass";
-    /// RFC 1812 §4.3.2.7 forbids an ICMP error about this frame.
-    ErrorForbidden = "error_forbidden";
-    /// The action does not fit the frame.
-    DoesNotFit = "does_not_fit";
-    /// The repaired frame is not healthy.
-    NotHealthy = "not_healthy";
-    /// There is no way to where the frame would go.
-    Unroutable = "unroutable";
-    /// The reply's time to live is not the router's.
-    WrongTtl = "wrong_ttl";
-    /// The reply's ICMP type is not echo reply.
-    WrongIcmpType = "wrong_icmp_type";
-    /// The reply's IPv4 header checksum is wrong.
-    WrongIpChecksum = "wrong_ip_checksum";
-    /// The reply's ICMP checksum is wrong.
-    WrongIcmpChecksum = "wrong_icmp_checksum";
-    /// The frame would leave by a port that the diverted frame does not justify.
-    WrongPort = "wrong_port";
-    /// A byte of the frame is neither a constant, nor a copy, nor computed: it has no provenance.
-    NoProvenance = "no_provenance";
-    /// The frame is longer than what it answers permits.
-    Amplification = "amplification";
-    /// The frame that would be sent is malformed after all.
-    Malformed = "malformed";
-    /// The router's addresses, routes or configuration changed since approval.
-    StaleEpoch = "stale_epoch";
-    /// Another router approved it.
-    ForeignRouter = "foreign_router";
-    /// The token bucket for injections is empty.
-    RateLimited = "rate_limited";
-}
-
-impl core::fmt::Display for Rejection {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(self.name())
+named_enum! {
+    /// Why an answer is not applied.
+    pub enum Rejection {
+        /// It names a frame that was never diverted, or that the slow path does not have yet.
+        UnknownDivert = "unknown_divert";
+        /// The frame's deadline has passed, or its slot is used anew.
+        Late = "late";
+        /// Another answer to this frame was approved before.
+        AlreadyAnswered = "already_answered";
+        /// It does not echo the frame's nonce.
+        WrongNonce = "wrong_nonce";
+        /// It does not echo the frame's reason.
+        WrongReason = "wrong_reason";
+        /// This action is not granted for this reason and posture; for a mandatory discard, nothing but a drop is.
+        NotGranted = "not_granted";
+        /// It would drop traffic that must pass.
+        MustPass = "must_pass";
+        /// RFC 1812 §4.3.2.7 forbids an ICMP error about this frame.
+        ErrorForbidden = "error_forbidden";
+        /// The action does not fit the frame.
+        DoesNotFit = "does_not_fit";
+        /// The repaired frame is not healthy.
+        NotHealthy = "not_healthy";
+        /// There is no way to where the frame would go.
+        Unroutable = "unroutable";
+        /// The reply's time to live is not the router's.
+        WrongTtl = "wrong_ttl";
+        /// The reply's ICMP type is not echo reply.
+        WrongIcmpType = "wrong_icmp_type";
+        /// The reply's IPv4 header checksum is wrong.
+        WrongIpChecksum = "wrong_ip_checksum";
+        /// The reply's ICMP checksum is wrong.
+        WrongIcmpChecksum = "wrong_icmp_checksum";
+        /// The frame would leave by a port that the diverted frame does not justify.
+        WrongPort = "wrong_port";
+        /// A byte of the frame is neither a constant, nor a copy, nor computed: it has no provenance.
+        NoProvenance = "no_provenance";
+        /// The frame is longer than what it answers permits.
+        Amplification = "amplification";
+        /// The frame that would be sent is malformed after all.
+        Malformed = "malformed";
+        /// The router's addresses, routes or configuration changed since approval.
+        StaleEpoch = "stale_epoch";
+        /// Another router approved it.
+        ForeignRouter = "foreign_router";
+        /// The token bucket for injections is empty.
+        RateLimited = "rate_limited";
     }
 }
 

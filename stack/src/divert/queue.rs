@@ -7,6 +7,7 @@ use super::DivertId;
 use crate::classify::{Anomaly, Mode};
 use crate::config::{Limits, MAX_PORTS, PortId, Rate};
 use crate::frame::FRAME_MAX;
+use crate::named::named_enum;
 use crate::time::TokenBucket;
 use managed::ManagedSlice;
 use smoltcp::time::Instant;
@@ -18,33 +19,20 @@ pub const MAX_SLOTS: usize = NIL as usize;
 /// Counters that sources are hashed to.
 const SHARES: usize = 64;
 
-macro_rules! refusals {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
-        /// Why a frame was not admitted to the divert queue; its default action acted.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-        pub enum Refusal { $($(#[doc = $doc])+ $variant,)+ }
-
-        impl Refusal {
-            /// Every refusal.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-            /// The stable printed name.
-            pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name,)+ } }
-        }
-    };
-}
-
-refusals! {
-    /// The reason's token bucket is empty.
-    Bucket = "bucket";
-    /// The queue, or the arena, is full.
-    QueueFull = "queue_full";
-    /// The port has its share of the queue already, and the queue is half full.
-    PortShare = "port_share";
-    /// The source has its share of the queue already.
-    SourceShare = "source_share";
-    /// The frame is longer than a slot.
-    FrameTooLarge = "frame_too_large";
+named_enum! {
+    /// Why a frame was not admitted to the divert queue; its default action acted.
+    pub enum Refusal {
+        /// The reason's token bucket is empty.
+        Bucket = "bucket";
+        /// The queue, or the arena, is full.
+        QueueFull = "queue_full";
+        /// The port has its share of the queue already, and the queue is half full.
+        PortShare = "port_share";
+        /// The source has its share of the queue already.
+        SourceShare = "source_share";
+        /// The frame is longer than a slot.
+        FrameTooLarge = "frame_too_large";
+    }
 }
 
 /// Where a slot is in its life.
