@@ -150,6 +150,10 @@ fn bad_input_is_named_with_a_remedy() {
         (&["lab", "--backend", "gpt-9"], "unknown backend"),
         (&["lab", "--seconds", "0"], "1..=86400"),
         (&["lab", "--backend", "embedded:/nonexistent.safetensors"], "/nonexistent.safetensors"),
+        (
+            &["lab", "--backend", concat!("embedded:", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")],
+            "make train",
+        ),
         (&["lab", "--count", "5"], "--ping"),
         (&["lab", "--json", "/nonexistent/report.json"], "name a file in a folder that exists"),
         (&["lab", "--decision-log", "/nonexistent/log.jsonl"], "/nonexistent/log.jsonl"),

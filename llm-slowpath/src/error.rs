@@ -116,9 +116,19 @@ pub enum SetupError {
     /// The HTTP client cannot be made (no TLS roots, say).
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
-    /// The embedded model's weights are refused.
-    #[error(transparent)]
+    /// The weights that are part of this program are not good.
+    #[error("the embedded weights: {0}: build the program anew from a clean checkout")]
     Weights(#[from] crate::model::ModelError),
+    /// A file of weights is not good.
+    #[error(
+        "{file}: {source}: name a file that `make train` wrote, or leave it out for the embedded weights"
+    )]
+    WeightsFile {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: crate::model::ModelError,
+    },
     /// The key holds a character that no HTTP header may hold.
     #[error("the key in {0} cannot be sent in an HTTP header")]
     Key(&'static str),

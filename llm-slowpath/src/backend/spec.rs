@@ -33,7 +33,9 @@ impl BackendSpec {
     pub fn open(&self) -> Result<Backend, SetupError> {
         Ok(match self {
             Self::Embedded { weights: None } => Embedded::new()?.into(),
-            Self::Embedded { weights: Some(path) } => Embedded::from_file(path)?.into(),
+            Self::Embedded { weights: Some(path) } => Embedded::from_file(path)
+                .map_err(|source| SetupError::WeightsFile { file: path.display().to_string(), source })?
+                .into(),
             Self::OpenAi { base, model } => {
                 let config = OpenAiConfig { model: model.clone(), ..OpenAiConfig::new(base.clone()) };
                 OpenAi::new(config)?.into()
