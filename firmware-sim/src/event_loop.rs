@@ -4,7 +4,7 @@
 
 mod latency;
 
-pub use latency::{Latencies, Quantiles};
+pub use latency::Latencies;
 
 use crate::clock::Clock;
 use crate::decision_log::DecisionLog;
@@ -105,11 +105,6 @@ impl EventLoop {
     /// The router, to be looked at.
     pub const fn router(&self) -> &Router<'static> {
         &self.router
-    }
-
-    /// The slow path, to be looked at.
-    pub const fn service(&self) -> &Service {
-        &self.service
     }
 
     /// How long things took.

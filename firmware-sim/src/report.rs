@@ -3,10 +3,11 @@
 mod checks;
 mod text;
 
-use crate::event_loop::{EventLoop, Quantiles};
+use crate::event_loop::EventLoop;
 use crate::lab::run::LabPlan;
 use crate::lab::scenario::{Repaired, Seen};
 use crate::lab::traffic::ping::PingReport;
+use llm_slowpath::Latency;
 use serde::Serialize;
 use stack::classify::Anomaly;
 use stack::divert::Refusal;
@@ -66,8 +67,8 @@ pub struct Micros {
     pub max: f64,
 }
 
-impl From<Quantiles> for Micros {
-    fn from(q: Quantiles) -> Self {
+impl From<Latency> for Micros {
+    fn from(q: Latency) -> Self {
         let micros = |d: Duration| d.as_secs_f64() * 1e6;
         Self { count: q.count, p50: micros(q.p50), p99: micros(q.p99), max: micros(q.max) }
     }

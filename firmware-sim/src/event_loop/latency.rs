@@ -1,22 +1,10 @@
 //! How long things took: `handle_frame` in nanoseconds, divert to action in microseconds.
 
 use hdrhistogram::Histogram;
+use llm_slowpath::Latency;
 use smoltcp::time::Instant;
 use stack::{Anomaly, DivertId, Diverted};
 use std::time::Duration;
-
-/// Three quantiles of one kind of latency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Quantiles {
-    /// How many were measured.
-    pub count: u64,
-    /// Half took at most this long.
-    pub p50: Duration,
-    /// 99 of 100 took at most this long.
-    pub p99: Duration,
-    /// The longest.
-    pub max: Duration,
-}
 
 /// A divert that is under way.
 #[derive(Debug, Clone, Copy)]
@@ -80,12 +68,12 @@ impl Latencies {
     }
 
     /// `handle_frame` alone, for every frame received.
-    pub fn handle_frame(&self) -> Quantiles {
+    pub fn handle_frame(&self) -> Latency {
         quantiles(&self.fast, Duration::from_nanos)
     }
 
     /// Divert to action for one reason; `None` for all but the ping experiment's.
-    pub fn slow(&self, reason: Option<Anomaly>) -> Quantiles {
+    pub fn slow(&self, reason: Option<Anomaly>) -> Latency {
         let mut sum = Histogram::new_with_bounds(1, 300_000_000, 2).expect("the bounds are constants");
         for (&anomaly, histogram) in Anomaly::ALL.iter().zip(&self.slow) {
             let wanted = reason.map_or(anomaly != Anomaly::EchoRequest, |reason| reason == anomaly);
@@ -97,8 +85,8 @@ impl Latencies {
     }
 }
 
-fn quantiles(histogram: &Histogram<u64>, unit: impl Fn(u64) -> Duration) -> Quantiles {
-    Quantiles {
+fn quantiles(histogram: &Histogram<u64>, unit: impl Fn(u64) -> Duration) -> Latency {
+    Latency {
         count: histogram.len(),
         p50: unit(histogram.value_at_quantile(0.5)),
         p99: unit(histogram.value_at_quantile(0.99)),

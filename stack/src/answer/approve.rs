@@ -152,10 +152,19 @@ impl Router<'_> {
         frame: &[u8],
         action: Action<'_>,
     ) -> Result<Effect, Rejection> {
+        let effect = self.intended(held, frame, action)?;
+        if effect != Effect::Drop {
+            self.final_frame(now, held, frame, effect, &mut [0; FRAME_MAX])?;
+        }
+        Ok(effect)
+    }
+
+    /// The effect of a symbolic action, if it is granted; what it makes is still to be looked at.
+    fn intended(&self, held: Held, frame: &[u8], action: Action<'_>) -> Result<Effect, Rejection> {
         let kind = action.kind();
         self.grant(held, kind)?;
-        let effect = match action {
-            Action::Drop => return Ok(Effect::Drop),
+        Ok(match action {
+            Action::Drop => Effect::Drop,
             Action::Forward | Action::StripTag | Action::Decapsulate | Action::ClearOptions => {
                 Effect::Repair(kind)
             }
@@ -168,10 +177,7 @@ impl Router<'_> {
                 )
             }
             Action::Inject { .. } => return Err(Rejection::NotGranted),
-        };
-        let mut out = [0; FRAME_MAX];
-        self.final_frame(now, held, frame, effect, &mut out)?;
-        Ok(effect)
+        })
     }
 
     /// Approves a whole frame only as the granted action that would have made the same bytes.
@@ -201,10 +207,12 @@ impl Router<'_> {
                     None => continue,
                 },
             };
-            let Ok(effect) = self.effect(now, held, frame, action) else { continue };
+            let Ok(effect) = self.intended(held, frame, action) else { continue };
             let mut out = [0; FRAME_MAX];
-            // `None`: it would be delivered here, so nothing may leave.
-            let Some((egress, len)) = self.final_frame(now, held, frame, effect, &mut out)? else { continue };
+            // `None`: nothing would leave.
+            let Ok(Some((egress, len))) = self.final_frame(now, held, frame, effect, &mut out) else {
+                continue;
+            };
             if egress != port {
                 closest = Rejection::WrongPort;
             } else if proposed.len() > len {
