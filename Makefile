@@ -1,6 +1,6 @@
 # Softrouter. `make` lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help run ping test test-peers setup-peers check fmt bench anomalies train exam clean
+.PHONY: help run ping test test-peers setup-peers check fmt cases bench bench-tap fuzz anomalies train exam clean
 
 CARGO ?= cargo
 PYTHON ?= /usr/bin/python3
@@ -28,8 +28,8 @@ test: ## Every test that needs nothing but cargo (skips are printed)
 		|| { echo "the no-alloc proof links an allocator"; exit 1; }
 	@echo "make test: all passed"
 
-setup-peers: ## Install what test-peers needs from Debian (asks first; YES=1 does not)
-	@packages="tshark python3-scapy iputils-ping"; \
+setup-peers: ## Install what test-peers and bench-tap need from Debian (asks first; YES=1 does not)
+	@packages="tshark python3-scapy iputils-ping curl iperf3 iproute2"; \
 	missing=$$(for p in $$packages; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -z "$$missing" ]; then echo "nothing is missing"; exit 0; fi; \
 	echo "to be installed by apt-get:" $$missing; \
@@ -38,9 +38,12 @@ setup-peers: ## Install what test-peers needs from Debian (asks first; YES=1 doe
 	$$sudo apt-get update -qq && \
 	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing
 
-test-peers: ## Tests that need peers: tshark as judge, the captures of SOFTROUTER_CAPTURES
+test-peers: ## Tests that need peers: scapy, tshark and curl as judges, the captures of SOFTROUTER_CAPTURES
+	$(CARGO) test -p pktgen --features peers --test peers $(FLAGS)
 	$(CARGO) test -p firmware-sim --features peers --test peers $(FLAGS)
 	$(CARGO) test -p tests --features peers --test captures $(FLAGS)
+	$(PYTHON) tests/cases/make.py --check
+	PYTHON=$(PYTHON) $(CARGO) test -p firmware-sim --features peers --test conformance $(FLAGS) -- --nocapture
 	@echo "make test-peers: all passed"
 
 check: ## Formatting, lints, documentation, generated tables, file lengths
@@ -58,8 +61,17 @@ fmt: ## Format all code
 anomalies: ## Write docs/anomalies.md from the code's table
 	$(CARGO) run -q -p firmware-sim -- anomalies > docs/anomalies.md
 
+cases: ## Write the hex of the conformance cases anew from their scapy expressions
+	$(PYTHON) tests/cases/make.py
+
 bench: ## Nanoseconds and allocations a frame; divert to inject on one core
 	$(CARGO) bench -p tests
+
+fuzz: ## Run every fuzz target (ARGS="--seconds 600", "--target classify"); needs cargo-fuzz and a C++ compiler
+	sh tests/fuzz/run.sh $(ARGS)
+
+bench-tap: ## Between two Linux hosts over TAPs, beside a bare loop and a Linux kernel; under a flood (as root; skips are printed)
+	$(CARGO) bench -p firmware-sim --bench tap -- $(ARGS)
 
 train: ## Train the embedded model anew (makes a virtual environment; ARGS="--minutes 30")
 	test -x $(VENV)/bin/python || { python3 -m venv $(VENV) && $(VENV)/bin/pip install torch numpy safetensors; }

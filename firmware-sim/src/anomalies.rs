@@ -28,6 +28,7 @@ pub fn table() -> String {
         };
         let default = match row.default {
             DefaultAction::Drop => "drop",
+            DefaultAction::Report => "report",
             DefaultAction::Pass => "pass",
         };
         // Writing to a string cannot fail.

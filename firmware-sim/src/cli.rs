@@ -48,13 +48,20 @@ pub struct LabArgs {
     /// In-memory ports and hosts, even where TAPs are to be had.
     #[arg(long)]
     pub memory: bool,
+    /// Super-frames and unfinished checksums over the TAPs, where the kernel grants them: the default; undoes
+    /// an earlier --no-offload.
+    #[arg(long, overrides_with = "no_offload")]
+    pub offload: bool,
+    /// One frame of at most the MTU at a time, with its checksums.
+    #[arg(long)]
+    pub no_offload: bool,
     /// Writes the report as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Writes one JSON line for everything that happens to a diverted frame.
     #[arg(long, value_name = "FILE")]
     pub decision_log: Option<PathBuf>,
-    /// Writes what each host received as pcap files into this folder (not with --memory).
+    /// Writes what each host received as pcap files into this folder (not with --memory; without offload).
     #[arg(long, value_name = "FOLDER", conflicts_with = "memory")]
     pub capture: Option<PathBuf>,
 }
@@ -87,6 +94,26 @@ impl From<Posture> for stack::Posture {
             Posture::Strict => Self::Strict,
             Posture::Balanced => Self::Balanced,
             Posture::Open => Self::Open,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_on_offload_counts() {
+        for (args, off) in [
+            (&[][..], false),
+            (&["--no-offload"], true),
+            (&["--no-offload", "--offload"], false),
+            (&["--offload", "--no-offload"], true),
+        ] {
+            let Command::Lab(lab) = Cli::parse_from([&["softrouter", "lab"], args].concat()).command else {
+                panic!("another command");
+            };
+            assert_eq!(lab.no_offload, off, "{args:?}");
         }
     }
 }

@@ -2,29 +2,45 @@
 //! the line, the field and the remedy.
 
 mod file;
+mod limits;
+mod locator;
+mod ports;
+mod routes;
+#[cfg(test)]
+mod tests;
 
 use file::File;
 use llm_slowpath::BackendSpec;
-use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
-use stack::divert::MAX_SLOTS;
-use stack::frame::{MAX_MTU, MIN_MTU};
-use stack::{Anomaly, Config, ConfigError, Limits, Mode, PortConfig, PortId, Posture, Rate, Route};
-use std::ops::Range;
+use locator::Locator;
+use smoltcp::wire::{Ipv4Address, Ipv6Address};
+use stack::{Anomaly, Config, ConfigError, Mode, PortId, Posture, Route};
 use std::path::Path;
-use std::str::FromStr;
 use toml::Spanned;
 
 /// A configuration that can be run.
 #[derive(Debug, Clone)]
 pub struct RunConfig {
-    /// Interface names, by port.
+    /// Names, by port: a TAP's interface, or what a VLAN is called.
     pub port_names: Vec<String>,
     /// What the router is told.
     pub router: Config,
-    /// Routes beside the connected networks.
-    pub routes: Vec<Route>,
+    /// IPv4 routes beside the connected networks.
+    pub routes: Vec<Route<Ipv4Address>>,
+    /// IPv6 routes beside the connected networks.
+    pub routes_v6: Vec<Route<Ipv6Address>>,
     /// Who answers.
     pub backend: BackendSpec,
+    /// Super-frames and unfinished checksums over the TAPs, where the kernel grants them?
+    pub offload: bool,
+}
+
+impl RunConfig {
+    /// Largest IP packet of the port's own device: that of the port itself, or of the largest of its VLANs.
+    pub fn device_mtu(&self, port: PortId) -> usize {
+        let ports = &self.router.ports;
+        let vlans = ports.iter().filter(|other| other.vlan.is_some_and(|vlan| vlan.trunk == port));
+        vlans.map(|vlan| vlan.mtu).fold(ports[port.index()].mtu, usize::max)
+    }
 }
 
 /// What is wrong with a configuration file.
@@ -78,61 +94,8 @@ pub fn parse(
         .and_then(|toml| serde_path_to_error::deserialize(toml).map_err(|error| at.structure(&error)))?;
     let mut router = Config::new(secret);
     router.midnight_offset_ms = midnight_offset_ms;
-    let mut port_names = Vec::new();
-    for (index, port) in file.port.iter().enumerate() {
-        let field = |name: &str| format!("port[{index}].{name}");
-        let port_name = port.name.get_ref();
-        if port_names.contains(port_name) {
-            return Err(at.error(
-                port.name.span(),
-                field("name"),
-                format!("`{port_name}` is a port already"),
-                "give each port the name of its own TAP",
-            ));
-        }
-        let mac = EthernetAddress::from_str(port.mac.get_ref())
-            .ok()
-            .filter(|mac| mac.is_unicast() && mac.0 != [0; 6]);
-        let mac = mac.ok_or_else(|| {
-            at.error(
-                port.mac.span(),
-                field("mac"),
-                format!("`{}` is not a unicast MAC address", port.mac.get_ref()),
-                "write six hexadecimal bytes, such as 02:00:00:00:01:01",
-            )
-        })?;
-        let mut addresses = heapless::Vec::new();
-        for (number, address) in port.addresses.iter().enumerate() {
-            let field = field(&format!("addresses[{number}]"));
-            let cidr = at.cidr(address, &field)?;
-            addresses.push(cidr).map_err(|_| {
-                at.error(
-                    address.span(),
-                    field,
-                    "too many addresses on one port",
-                    &format!("a port has at most {}", stack::config::MAX_PORT_ADDRESSES),
-                )
-            })?;
-        }
-        let mtu = *port.mtu.get_ref();
-        if !(MIN_MTU..=MAX_MTU).contains(&mtu) {
-            return Err(at.error(
-                port.mtu.span(),
-                field("mtu"),
-                format!("{mtu} is no MTU that this router serves"),
-                &format!("take {MIN_MTU} to {MAX_MTU}"),
-            ));
-        }
-        port_names.push(port_name.clone());
-        router.ports.push(PortConfig { mac, mtu, addresses }).map_err(|_| {
-            at.error(
-                port.name.span(),
-                field("name"),
-                "too many ports",
-                &format!("a router has at most {}", stack::config::MAX_PORTS),
-            )
-        })?;
-    }
+    router.ports = ports::ports(&at, &file.port)?;
+    let port_names: Vec<_> = file.port.iter().map(|port| port.name.get_ref().clone()).collect();
     if let Some(posture) = &file.router.posture {
         router.posture =
             Posture::ALL.into_iter().find(|p| p.name() == posture.get_ref()).ok_or_else(|| {
@@ -158,15 +121,11 @@ pub fn parse(
     for (reason, mode) in &file.modes {
         set_mode(&at, &mut router, reason, mode)?;
     }
-    router.limits = limits(&at, &file, &backend)?;
+    router.limits = limits::limits(&at, &file, &backend)?;
     check(&at, &file, &router)?;
-    let routes = file
-        .route
-        .iter()
-        .enumerate()
-        .map(|(index, route)| read_route(&at, route, index, &port_names, &router))
-        .collect::<Result<_, _>>()?;
-    Ok(RunConfig { port_names, router, routes, backend })
+    let (routes, routes_v6) = routes::routes(&at, &file.route, &port_names, &router)?;
+    let offload = file.router.offload.unwrap_or(true);
+    Ok(RunConfig { port_names, router, routes, routes_v6, backend, offload })
 }
 
 fn set_mode(
@@ -193,93 +152,6 @@ fn set_mode(
         .map_err(|error| at.error(mode.span(), field, error.to_string(), "write observe"))
 }
 
-fn read_route(
-    at: &Locator<'_>,
-    route: &file::RouteEntry,
-    index: usize,
-    port_names: &[String],
-    router: &Config,
-) -> Result<Route, FileError> {
-    let field = |name: &str| format!("route[{index}].{name}");
-    let prefix = at.cidr(&route.prefix, &field("prefix"))?;
-    let port = port_names.iter().position(|name| name == route.port.get_ref()).ok_or_else(|| {
-        at.error(
-            route.port.span(),
-            field("port"),
-            format!("no port is called `{}`", route.port.get_ref()),
-            &format!("name one of: {}", port_names.join(", ")),
-        )
-    })?;
-    let next_hop = route.next_hop.as_ref().map(|text| {
-        // A host on a connected network, and not the router itself.
-        let is_neighbor = |hop: &Ipv4Address| {
-            router.ports[port].addresses.iter().any(|cidr| {
-                let everybody = [cidr.broadcast(), cidr.broadcast().map(|_| cidr.network().address())];
-                cidr.contains_addr(hop) && cidr.address() != *hop && !everybody.contains(&Some(*hop))
-            })
-        };
-        text.get_ref().parse().ok().filter(is_neighbor).ok_or_else(|| {
-            at.error(
-                text.span(),
-                field("next_hop"),
-                format!("`{}` is not a neighbour on a network of port {}", text.get_ref(), port_names[port]),
-                "name a router on that port's own network, or leave next_hop out",
-            )
-        })
-    });
-    Ok(Route { prefix, next_hop: next_hop.transpose()?, port: PortId(port as u8) })
-}
-
-/// The defaults, adapted to the backend's deadline, then what the file says.
-fn limits(at: &Locator<'_>, file: &File, backend: &BackendSpec) -> Result<Limits, FileError> {
-    let mut limits = Limits::default();
-    if let BackendSpec::OpenAi { .. } = backend {
-        limits.divert_deadline = smoltcp::time::Duration::from_secs(2);
-        limits.divert_rate = Rate { per_second: 50, burst: 100 };
-    }
-    let from = &file.limits;
-    let at_least_1 = |value: &Spanned<u32>, name: &str| match *value.get_ref() {
-        0 => Err(at.error(value.span(), format!("limits.{name}"), "must not be 0", "take 1 or more")),
-        value => Ok(value),
-    };
-    if let Some(value) = &from.deadline_ms {
-        limits.divert_deadline =
-            smoltcp::time::Duration::from_millis(at_least_1(value, "deadline_ms")?.into());
-    }
-    if let Some(value) = &from.diverts_per_second {
-        limits.divert_rate.per_second = at_least_1(value, "diverts_per_second")?;
-    }
-    if let Some(value) = &from.divert_burst {
-        limits.divert_rate.burst = at_least_1(value, "divert_burst")?;
-    }
-    // Both share one arena, which numbers its slots with 16 bits.
-    let slots = |value: &Spanned<u32>, name: &str| match at_least_1(value, name)? as usize {
-        slots if slots <= MAX_SLOTS / 2 => Ok(slots),
-        slots => Err(at.error(
-            value.span(),
-            format!("limits.{name}"),
-            format!("{slots} frames are too many"),
-            &format!("take at most {}", MAX_SLOTS / 2),
-        )),
-    };
-    if let Some(value) = &from.divert_queue {
-        limits.divert_queue = slots(value, "divert_queue")?;
-    }
-    if let Some(value) = &from.divert_outstanding {
-        limits.divert_outstanding = slots(value, "divert_outstanding")?;
-    }
-    if let Some(value) = &from.diverts_per_source {
-        limits.divert_per_source = at_least_1(value, "diverts_per_source")? as usize;
-    }
-    if let Some(value) = &from.observe_one_in {
-        limits.observe_one_in = at_least_1(value, "observe_one_in")?;
-    }
-    if let Some(value) = &from.icmp_errors_per_second {
-        limits.icmp_error_rate.per_second = at_least_1(value, "icmp_errors_per_second")?;
-    }
-    Ok(limits)
-}
-
 /// What only the router itself can judge, judged before any device is touched.
 fn check(at: &Locator<'_>, file: &File, router: &Config) -> Result<(), FileError> {
     let result = stack::Router::new(router.clone(), crate::storage::storage(&router.limits));
@@ -290,7 +162,10 @@ fn check(at: &Locator<'_>, file: &File, router: &Config) -> Result<(), FileError
             error.to_string(),
             "raise divert_queue or divert_outstanding, or lower diverts_per_second or deadline_ms",
         ),
-        ConfigError::PortAddress(port) | ConfigError::PortMac(port) | ConfigError::PortMtu(port) => {
+        ConfigError::PortAddress(port)
+        | ConfigError::PortMac(port)
+        | ConfigError::PortMtu(port)
+        | ConfigError::PortVlan(port) => {
             let entry = &file.port[port.index()];
             let span = entry.addresses.first().map_or(entry.name.span(), Spanned::span);
             let field = format!("port[{}].addresses", port.0);
@@ -305,76 +180,11 @@ fn check(at: &Locator<'_>, file: &File, router: &Config) -> Result<(), FileError
         | ConfigError::EnforceMustPass(_)
         | ConfigError::RoutePort(_)
         | ConfigError::HostStorage
-        | ConfigError::TooManyAddresses
         | ConfigError::RouteTableFull => at.error(
             at.section("[[port]]"),
             "port".into(),
             error.to_string(),
-            "add a [[port]] with name, mac and addresses; a router has at most 8 addresses in all",
+            "add a [[port]] with name, mac and addresses",
         ),
     })
 }
-
-/// Finds lines and columns.
-struct Locator<'a> {
-    name: &'a str,
-    text: &'a str,
-}
-
-impl Locator<'_> {
-    fn error(
-        &self,
-        span: Range<usize>,
-        field: String,
-        problem: impl Into<String>,
-        remedy: &str,
-    ) -> FileError {
-        let before = &self.text[..span.start.min(self.text.len())];
-        FileError {
-            file: self.name.into(),
-            line: before.matches('\n').count() + 1,
-            column: before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1,
-            field,
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
-    }
-
-    /// Where a table's header stands, or the file's start.
-    fn section(&self, header: &str) -> Range<usize> {
-        let at = self.text.find(header).unwrap_or(0);
-        at..at
-    }
-
-    fn syntax(&self, error: &toml::de::Error) -> FileError {
-        let span = error.span().unwrap_or(0..0);
-        self.error(span, "(syntax)".into(), error.message(), "write TOML: see router.example.toml")
-    }
-
-    fn structure(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> FileError {
-        let span = error.inner().span().unwrap_or(0..0);
-        // The path also names the wrapper that carries the position.
-        let field = error.path().to_string().replace(".$__serde_spanned_private_value", "");
-        let field = if field == "." { "(the file itself)".into() } else { field };
-        self.error(
-            span,
-            field,
-            error.inner().message(),
-            "see router.example.toml for every field and its type",
-        )
-    }
-
-    fn cidr(&self, text: &Spanned<String>, field: &str) -> Result<Ipv4Cidr, FileError> {
-        Ipv4Cidr::from_str(text.get_ref()).map_err(|()| {
-            self.error(
-                text.span(),
-                field.into(),
-                format!("`{}` is not an IPv4 address with its prefix length", text.get_ref()),
-                "write it like 10.0.1.1/24",
-            )
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,32 +1,36 @@
 //! The one owner of the router: reads ports, sends frames, feeds the slow path, applies its answers.
 //!
-//! Each turn drains every source within a budget, so that no port and no flood starves another.
+//! Each turn drains every source within a budget, so that no port and no flood starves another. A forwarded
+//! frame costs two system calls, its read and its write; the clock and the sleep are the turn's.
 
+mod budget;
 mod latency;
+mod readiness;
 
 pub use latency::Latencies;
 
 use crate::clock::Clock;
 use crate::decision_log::DecisionLog;
-use crate::port::{Port, Sent};
+use crate::port::{Gso, Port, Sent};
+use budget::Budget;
 use llm_slowpath::{Backend, Reply, Service, ServiceConfig, StartError};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::time::TimeSpec;
+use readiness::Readiness;
 use smoltcp::time::Instant;
+use smoltcp::wire::{Ipv4Cidr, Ipv6Cidr};
 use stack::frame::FRAME_MAX;
 use stack::{FrameBuf, Origin, PortId, Router, Verdict};
 use std::io;
-use std::os::fd::AsFd;
+use std::mem::take;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Frames taken from one port in one turn.
-const PORT_BUDGET: usize = 64;
 /// Longest frame that is read from a port: what a TAP with the largest MTU can hold.
 const READ_MAX: usize = 65_536 + 18;
+/// Left free before each frame, for a VLAN tag.
+const TAG_ROOM: usize = 4;
 
 /// Why the loop ended early.
 #[derive(Debug, thiserror::Error)]
@@ -50,17 +54,33 @@ pub enum LoopError {
     Log(io::Error),
 }
 
+fn failed(port: &dyn Port, source: io::Error) -> LoopError {
+    LoopError::Port { port: port.name().into(), source }
+}
+
+/// The smallest MTU, if every port takes super-frames.
+fn whole_up_to(router: &Router<'_>, ports: &[Box<dyn Port>]) -> Option<usize> {
+    let smallest = router.config().ports.iter().map(|port| port.mtu).min();
+    smallest.filter(|_| ports.iter().all(|port| port.takes_super_frames()))
+}
+
 /// The router with its ports and its slow path.
 pub struct EventLoop {
     router: Router<'static>,
     ports: Vec<Box<dyn Port>>,
+    budgets: Vec<Budget>,
+    readiness: Readiness,
     service: Service,
     wake: Arc<EventFd>,
     clock: Clock,
     latencies: Latencies,
     log: Option<DecisionLog>,
     buffer: Vec<u8>,
+    /// One frame cut from a super-frame.
+    cut: Vec<u8>,
     out: Box<[u8; FRAME_MAX]>,
+    /// Segments up to this IP packet length fit every port; `None`: some port takes no super-frame.
+    whole_up_to: Option<usize>,
 }
 
 impl EventLoop {
@@ -90,6 +110,9 @@ impl EventLoop {
         };
         let service = Service::start(backend, config)?;
         Ok(Self {
+            whole_up_to: whole_up_to(&router, &ports),
+            budgets: vec![Budget::new(); ports.len()],
+            readiness: Readiness::new(&ports, &wake)?,
             router,
             ports,
             service,
@@ -97,7 +120,8 @@ impl EventLoop {
             clock,
             latencies: Latencies::new(),
             log,
-            buffer: vec![0; READ_MAX],
+            buffer: vec![0; TAG_ROOM + READ_MAX],
+            cut: vec![0; TAG_ROOM + READ_MAX],
             out: Box::new([0; FRAME_MAX]),
         })
     }
@@ -124,13 +148,16 @@ impl EventLoop {
     ) -> Result<(), LoopError> {
         let step = smoltcp::time::Duration::from_micros(interval.as_micros() as u64);
         let mut next_tick = self.clock.now();
+        let mut sleep = Duration::ZERO;
         while !stop.load(Ordering::Relaxed) {
-            self.turn(next_tick)?;
+            self.readiness.wait(sleep)?;
             let now = self.clock.now();
+            let due = self.turn(now)?;
             if now >= next_tick {
                 next_tick = now + step;
                 tick(self);
             }
+            sleep = Clock::until(now, due.map_or(next_tick, |due| due.min(next_tick)));
         }
         if let Some(log) = &mut self.log {
             log.flush().map_err(LoopError::Log)?;
@@ -138,65 +165,109 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Waits for something to do, no longer than until `until`, and does it.
-    fn turn(&mut self, until: Instant) -> Result<(), LoopError> {
-        let mut busy = false;
-        for index in 0..self.ports.len() {
-            busy |= self.read_port(index)?;
+    /// Does what there is to do; says when the router must be called again, at the latest.
+    fn turn(&mut self, now: Instant) -> Result<Option<Instant>, LoopError> {
+        for index in 0..self.readiness.len() {
+            match self.readiness.get(index) {
+                Some(port) => self.read_port(now, port)?,
+                // It is not blocking, and only this loop reads it.
+                None => drop(self.wake.read()),
+            }
         }
         self.take_answers()?;
-        let now = self.clock.now();
-        if self.router.poll_timeout(now).is_some_and(|due| due <= now) {
+        let mut due = self.router.poll_timeout(now);
+        if due.is_some_and(|due| due <= now) {
             self.router.handle_timeout(now);
+            due = self.router.poll_timeout(now);
         }
         self.flush()?;
         self.feed_slow_path();
         self.flush()?;
         self.log_events()?;
-        if busy { Ok(()) } else { self.wait(until) }
+        Ok(due)
     }
 
-    fn wait(&mut self, until: Instant) -> Result<(), LoopError> {
-        let now = self.clock.now();
-        let due = self.router.poll_timeout(now).map_or(until, |due| due.min(until));
-        let timeout = TimeSpec::from_duration(Clock::until(now, due));
-        let readable = PollFlags::POLLIN;
-        let mut fds: Vec<_> =
-            self.ports.iter().filter_map(|port| port.fd()).map(|fd| PollFd::new(fd, readable)).collect();
-        fds.push(PollFd::new(self.wake.as_fd(), readable));
-        match ppoll(&mut fds, Some(timeout), None) {
-            // A signal: the caller looks at its flag.
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(io::Error::from(errno).into()),
+    /// Handles the frames that wait at one port, within its budget.
+    fn read_port(&mut self, now: Instant, index: usize) -> Result<(), LoopError> {
+        // Taken out, so that a frame in it may be lent to the router.
+        let mut buffer = take(&mut self.buffer);
+        let result = self.read_frames(now, index, &mut buffer);
+        self.buffer = buffer;
+        result
+    }
+
+    fn read_frames(&mut self, now: Instant, index: usize, buffer: &mut [u8]) -> Result<(), LoopError> {
+        for taken in 0..self.budgets[index].frames() {
+            let port = &mut self.ports[index];
+            let received = port.receive(&mut buffer[TAG_ROOM..]).map_err(|source| failed(&**port, source))?;
+            let Some(received) = received else {
+                self.budgets[index].drained_after(taken);
+                return Ok(());
+            };
+            match received.gso {
+                None => {
+                    let frame = FrameBuf::with_room(buffer, TAG_ROOM, received.len);
+                    self.handle(now, index, frame, None)?;
+                }
+                Some(gso) => {
+                    let frame = &mut buffer[TAG_ROOM..TAG_ROOM + received.len];
+                    if self.passes_whole(frame, &gso) {
+                        let frame = FrameBuf::with_segments(frame, gso.segment_len());
+                        self.handle(now, index, frame, Some(&gso))?;
+                    } else {
+                        self.handle_cut(now, index, frame, &gso)?;
+                    }
+                }
+            }
         }
-        // Empty unless it was the waker.
-        let _ = self.wake.read();
+        self.budgets[index].used_up();
         Ok(())
     }
 
-    /// Handles the frames that wait at one port; says whether the budget was used up.
-    fn read_port(&mut self, index: usize) -> Result<bool, LoopError> {
-        for _ in 0..PORT_BUDGET {
-            let port = &mut self.ports[index];
-            let failed = |source, name: &str| LoopError::Port { port: name.into(), source };
-            let Some(received_len) = port.receive(&mut self.buffer).map_err(|e| failed(e, port.name()))?
-            else {
-                return Ok(false);
+    fn handle(
+        &mut self,
+        now: Instant,
+        index: usize,
+        mut frame: FrameBuf<'_>,
+        gso: Option<&Gso>,
+    ) -> Result<(), LoopError> {
+        let received_len = frame.len();
+        let timer = self.latencies.start();
+        let verdict = self.router.handle_frame(now, PortId(index as u8), &mut frame);
+        self.latencies.fast(timer);
+        if let Verdict::Forward { port } = verdict {
+            let port = &mut self.ports[port.index()];
+            let sent = match gso {
+                None => port.send(frame.bytes()),
+                Some(gso) => port.send_super_frame(frame.bytes(), gso),
             };
-            let started = std::time::Instant::now();
-            let mut frame = FrameBuf::new(&mut self.buffer[..received_len]);
-            let verdict = self.router.handle_frame(self.clock.now(), PortId(index as u8), &mut frame);
-            self.latencies.fast(started.elapsed());
-            if let Verdict::Forward { port: egress } = verdict {
-                let egress = &mut self.ports[egress.index()];
-                match egress.send(frame.bytes()).map_err(|e| failed(e, egress.name()))? {
-                    Sent::Done => {}
-                    Sent::Full => self.router.unforwarded(received_len, frame.len()),
-                }
+            match sent.map_err(|source| failed(&**port, source))? {
+                Sent::Done => {}
+                Sent::Full => self.router.unforwarded(received_len, frame.len()),
             }
-            self.flush()?;
         }
-        Ok(true)
+        self.flush()
+    }
+
+    /// May a super-frame be classified, rewritten and sent as one frame?
+    fn passes_whole(&self, frame: &[u8], gso: &Gso) -> bool {
+        let ports = &self.router.config().ports;
+        let is_own = |to: IpAddr| match to {
+            IpAddr::V4(to) => ports.iter().flat_map(|p| &p.addresses).map(Ipv4Cidr::address).any(|a| a == to),
+            IpAddr::V6(to) => ports.iter().flat_map(|p| &p.ipv6).map(Ipv6Cidr::address).any(|a| a == to),
+        };
+        self.whole_up_to.is_some_and(|most| gso.segment_len() <= most) && gso.is_plain_transit(frame, is_own)
+    }
+
+    /// Handles a super-frame as the frames that it stands for.
+    fn handle_cut(&mut self, now: Instant, index: usize, frame: &[u8], gso: &Gso) -> Result<(), LoopError> {
+        let mut cut = take(&mut self.cut);
+        let result = (0..gso.count(frame)).try_for_each(|number| {
+            let len = gso.cut(frame, number, &mut cut[TAG_ROOM..]);
+            self.handle(now, index, FrameBuf::with_room(&mut cut, TAG_ROOM, len), None)
+        });
+        self.cut = cut;
+        result
     }
 
     /// Sends everything that the router has to send.
@@ -204,8 +275,7 @@ impl EventLoop {
         while let Some(transmit) = self.router.poll_transmit(&mut self.out) {
             let frame = &self.out[..transmit.len];
             let port = &mut self.ports[transmit.port.index()];
-            let sent =
-                port.send(frame).map_err(|source| LoopError::Port { port: port.name().into(), source })?;
+            let sent = port.send(frame).map_err(|source| failed(&**port, source))?;
             match (sent, transmit.origin, &mut self.log) {
                 (Sent::Full, _, _) => self.router.unsent(&transmit),
                 (Sent::Done, Origin::Injected(id), Some(log)) => {

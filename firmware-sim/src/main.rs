@@ -58,6 +58,8 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
         posture: args.posture.into(),
         seed: args.seed,
         memory: args.memory,
+        // A capture is to show the frames that were sent, with their checksums.
+        offload: !args.no_offload && args.capture.is_none(),
         decision_log: args.decision_log.clone(),
         capture: args.capture.clone(),
     };

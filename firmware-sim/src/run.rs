@@ -1,11 +1,12 @@
 //! `softrouter run`: the router on TAP devices that the user names, until Ctrl-C.
 
 use crate::clock::Clock;
-use crate::config::{self, FileError};
+use crate::config::{self, FileError, RunConfig};
 use crate::decision_log::DecisionLog;
 use crate::event_loop::{EventLoop, LoopError};
 use crate::port::Port;
 use crate::port::tap::{Tap, TapError, TapOptions};
+use crate::port::vlan::VlanPort;
 use crate::storage;
 use llm_slowpath::SetupError;
 use stack::stats::{Disposition, Path as FramePath};
@@ -60,18 +61,11 @@ pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Resul
     });
     let log = log.transpose()?;
     let mut router = Router::new(config.router.clone(), storage::storage(&config.router.limits))?;
-    for route in &config.routes {
-        router.add_route(*route)?;
-    }
+    router.add_routes(config.routes.iter().copied())?;
+    router.add_routes(config.routes_v6.iter().copied())?;
     let mut ports: Vec<Box<dyn Port>> = Vec::new();
-    for (index, name) in config.port_names.iter().enumerate() {
-        let port = &config.router.ports[index];
-        let options = TapOptions { mtu: Some(port.mtu as u32), ..TapOptions::default() };
-        ports.push(Box::new(Tap::open(name, &options)?));
-        let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
-        let mac = port.mac.0.map(|byte| format!("{byte:02x}")).join(":");
-        let (number, addresses) = (PortId(index as u8), addresses.join(" "));
-        let _ = writeln!(io::stdout(), "port {number} = {name}: {mac} {addresses} mtu {}", port.mtu);
+    for index in 0..config.port_names.len() {
+        ports.push(open_port(&config, PortId(index as u8))?);
     }
     let mut owner = EventLoop::new(router, ports, backend, clock, log)?;
     let _ = writeln!(
@@ -102,6 +96,32 @@ pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Resul
         let _ = writeln!(io::stdout(), "{}", counters(&owner));
     }
     Ok(result?)
+}
+
+/// Opens the port's device, if it has one of its own, and says what the port is.
+fn open_port(config: &RunConfig, id: PortId) -> Result<Box<dyn Port>, RunError> {
+    let (port, name) = (&config.router.ports[id.index()], &config.port_names[id.index()]);
+    let device: Box<dyn Port> = match port.vlan {
+        None => {
+            let options = TapOptions {
+                mtu: Some(config.device_mtu(id) as u32),
+                offload: config.offload,
+                ..TapOptions::default()
+            };
+            Box::new(Tap::open(name, &options)?)
+        }
+        Some(_) => Box::new(VlanPort::new(name).map_err(LoopError::Wait)?),
+    };
+    let v4 = port.addresses.iter().map(ToString::to_string);
+    // The link-local address is not in the file, as a rule.
+    let named = port.ipv6.iter().filter(|cidr| !cidr.address().is_unicast_link_local());
+    let v6 = named.map(ToString::to_string).chain(port.link_local().map(|address| address.to_string()));
+    let addresses: Vec<String> = v4.chain(v6).collect();
+    let mac = port.mac.0.map(|byte| format!("{byte:02x}")).join(":");
+    let vlan = port.vlan.map(|vlan| format!(" VLAN {} of port {}", vlan.id, vlan.trunk)).unwrap_or_default();
+    let _ =
+        writeln!(io::stdout(), "port {id} = {name}:{vlan} {mac} {} mtu {}", addresses.join(" "), port.mtu);
+    Ok(device)
 }
 
 fn counters(owner: &EventLoop) -> String {

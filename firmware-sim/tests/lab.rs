@@ -41,7 +41,21 @@ fn assert_good_run(output: &Output, report: &Value) {
     let shown = shown(output);
     assert!(output.status.success(), "{shown}");
     assert_eq!(report["success"], true, "{shown}");
-    assert!(report["healthy"].as_array().unwrap().len() >= 12, "{shown}");
+    let healthy = report["healthy"].as_array().unwrap();
+    assert!(healthy.len() >= 28, "{shown}");
+    for kind in [
+        "ICMPv6 echo client -> all, cold neighbours",
+        "ICMPv6 echo server -> all, cold neighbours",
+        "ICMPv6 echo server -> fd00:1::2",
+        "UDP echo client -> fd00:1::1 port 7",
+        "UDP echo client -> fd00:2::2 port 7007",
+        "TCP bytes client -> fd00:2::2",
+    ] {
+        let found = healthy.iter().find(|line| line["name"].as_str().unwrap().starts_with(kind));
+        let line = found.unwrap_or_else(|| panic!("{kind}: {shown}"));
+        assert_eq!(line["sent"], line["received"], "{line}: {shown}");
+        assert!(line["sent"].as_u64().unwrap() > 0, "{line}: {shown}");
+    }
     let repaired = report["repaired"].as_array().unwrap();
     assert_eq!(repaired.len(), 4);
     for class in repaired {
@@ -62,6 +76,15 @@ fn over_taps_all_healthy_traffic_arrives_and_injections_reach_a_kernel() {
     let (output, report) = lab("tap", &["--seconds", "5"]);
     assert_good_run(&output, &report);
     assert!(!report["ports"].as_str().unwrap().contains("NOT A TAP RUN"));
+}
+
+#[test]
+fn without_offload_the_same_traffic_arrives() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    let (output, report) = lab("no-offload", &["--no-offload", "--seconds", "4"]);
+    assert_good_run(&output, &report);
 }
 
 #[test]

@@ -1,18 +1,25 @@
 //! Peers as judges of a lab run: captures at the far ends against the inject log, and tshark's opinion
-//! of every injected frame. Needs tshark (`make setup-peers`).
+//! of every injected frame; curl as the status page's reader. Needs tshark and curl (`make setup-peers`).
 
+mod common;
+
+use common::{EXAMPLE, ROUTER, RunningRouter};
 use firmware_sim::lab::privilege::{probe_tap, skip};
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// tshark's filter for frames that are malformed or have a wrong checksum.
+/// tshark's filter for frames that are malformed or have a wrong checksum. What an ICMP error quotes is the
+/// sender's: cut short, its TCP or UDP checksum may be wrong.
 const WRONG: &str = "_ws.malformed || _ws.unreassembled || ip.checksum.status == 0 || icmp.checksum.status == 0 \
-                     || udp.checksum.status == 0 || tcp.checksum.status == 0 || ip.version != 4 || ip.bogus_header_length";
+                     || icmpv6.checksum.status == 0 || ip.version != 4 || ip.bogus_header_length \
+                     || ((udp.checksum.status == 0 || tcp.checksum.status == 0) \
+                         && !(icmp.type in {3, 11, 12}) && !(icmpv6.type in {1, 2, 3, 4}))";
 
 /// The frames of a capture file, each with how often it occurs.
 fn frames(path: &Path) -> HashMap<Vec<u8>, u64> {
@@ -105,4 +112,34 @@ fn what_was_injected_arrives_byte_for_byte_and_tshark_finds_nothing_wrong() {
     assert_eq!(wrong_by_tshark(&path), broken.len());
     println!("{} injected frames: all arrived byte for byte, none malformed by tshark", injected.len());
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn curl_reads_the_status_page_over_both_families() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skip("curl is not installed: make setup-peers");
+    }
+    let router = RunningRouter::start("curl", EXAMPLE);
+    let read = |target: IpAddr| {
+        let url = match target {
+            IpAddr::V4(target) => format!("http://{target}/"),
+            IpAddr::V6(target) => format!("http://[{target}]/"),
+        };
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--fail", "--max-time", "5", "--noproxy", "*", &url]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = router.host.namespace().start_process(command).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let pages = ROUTER.map(read);
+    let (status, shown) = router.interrupt();
+    assert!(status.success(), "{shown}");
+    for page in pages {
+        assert!(page.lines().any(|line| line.starts_with("received ")), "{page}");
+    }
 }

@@ -1,92 +1,133 @@
-//! `softrouter run` as a user runs it: TAP devices by name, a kernel at their other ends, Ctrl-C; and
-//! what it says to a configuration that cannot be run.
+//! `softrouter run` as a user runs it: TAP devices by name, a kernel at their other ends, its status page,
+//! Ctrl-C; and what it says to a configuration that cannot be run.
 
+mod common;
+
+use common::{EXAMPLE, ROUTER, RunningRouter, config};
 use firmware_sim::lab::host::LabHost;
-use firmware_sim::lab::namespace::{Host, HostPlan};
 use firmware_sim::lab::privilege::{probe_tap, skip};
 use firmware_sim::lab::traffic::exchange::EchoPlan;
 use firmware_sim::lab::traffic::{icmp, udp};
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::net::{IpAddr, SocketAddr};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-
-const EXAMPLE: &str = include_str!("../../router.example.toml");
-
-/// A configuration file in the temporary folder.
-fn config(name: &str, text: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("softrouter-{}-{name}.toml", std::process::id()));
-    std::fs::write(&path, text).unwrap();
-    path
-}
 
 #[test]
 fn the_example_routes_until_ctrl_c() {
     if let Err(refused) = probe_tap() {
         return skip(&refused.to_string());
     }
-    let path = config("example", EXAMPLE);
-    // The client's address alone, on an interface that leads nowhere: its network will be behind tap0.
-    let plan = HostPlan { prefix: 32, gateway: None, ..HostPlan::client() };
-    let (host, _tap) = Host::start(plan).unwrap();
-    let config_path = path.clone();
-    // A child is born into the namespace of the thread that starts it.
-    let child = host.run(move || {
-        Command::new(env!("CARGO_BIN_EXE_softrouter"))
-            .args(["run", "--config"])
-            .arg(config_path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    });
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while host.add_address("tap0", Ipv4Addr::new(10, 0, 1, 2), 24).is_err() {
-        assert!(Instant::now() < deadline, "tap0 never appeared");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let router = RunningRouter::start("example", EXAMPLE);
+    let host: &dyn LabHost = &router.host;
     let stop = Arc::new(AtomicBool::new(false));
-    let router = Ipv4Addr::new(10, 0, 1, 1);
-    let echo = icmp::spawn_echo(&host as &dyn LabHost, EchoPlan::burst(router, 20), Arc::clone(&stop))
-        .unwrap()
-        .join();
-    let udp = udp::spawn_echo(&host as &dyn LabHost, 7, EchoPlan::burst(router, 20), stop).unwrap().join();
-    assert!(
-        Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success()
-    );
-    let output = child.wait_with_output().unwrap();
-    let _ = std::fs::remove_file(path);
-    let shown =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(echo.is_clean() && echo.first_answered, "{echo:?}\n{shown}");
-    assert!(udp.is_clean(), "{udp:?}\n{shown}");
-    assert!(output.status.success(), "{shown}");
-    assert!(shown.contains("port 0 = tap0: 02:00:00:00:01:01 10.0.1.1/24 mtu 1500"), "{shown}");
-    assert!(shown.lines().last().unwrap().contains("delivered 40"), "{shown}");
+    let mut echoes = Vec::new();
+    for target in ROUTER {
+        let plan = EchoPlan::burst(target, 20);
+        echoes.push(icmp::spawn_echo(host, plan.clone(), Arc::clone(&stop)).unwrap().join());
+        echoes.push(udp::spawn_echo(host, 7, plan, Arc::clone(&stop)).unwrap().join());
+    }
+    let (status, shown) = router.interrupt();
+    for echo in echoes {
+        assert!(echo.is_clean() && echo.first_answered, "{echo:?}\n{shown}");
+    }
+    assert!(status.success(), "{shown}");
+    for line in [
+        "port 0 = tap0: 02:00:00:00:01:01 10.0.1.1/24 fd00:1::1/64 fe80::ff:fe00:101 mtu 1500",
+        "port 2 = tap1.10: VLAN 10 of port 1 02:00:00:00:02:01 10.0.10.1/24",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
+    let last = shown.lines().last().unwrap();
+    let delivered = last.split("delivered ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    // The host's kernel may send Neighbour Discovery and multicast listener reports of its own.
+    assert!(delivered.unwrap().parse::<u64>().unwrap() >= 80, "{shown}");
+}
+
+/// Asks for `path` at `target`, and reads the answer to its end.
+fn get(host: &dyn LabHost, target: IpAddr, path: &str) -> String {
+    let patience = Duration::from_secs(5);
+    let stream = host.connector().unwrap().connect(SocketAddr::new(target, 80), patience).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+    let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
+    loop {
+        match stream.read(&mut buffer).unwrap() {
+            0 => return String::from_utf8(answer).unwrap(),
+            length => answer.extend_from_slice(&buffer[..length]),
+        }
+    }
+}
+
+/// The frames that the page's line `received` counts.
+fn received(page: &str) -> u64 {
+    let line = page.lines().find_map(|line| line.strip_prefix("received "));
+    line.unwrap_or_else(|| panic!("{page}")).split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_status_page_is_read_over_ipv4_and_ipv6() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    let router = RunningRouter::start("status", EXAMPLE);
+    let pages: Vec<_> =
+        ROUTER.into_iter().chain(ROUTER).map(|target| get(&router.host, target, "/")).collect();
+    let (status, shown) = router.interrupt();
+    assert!(status.success(), "{shown}");
+    for page in &pages {
+        assert!(page.starts_with("HTTP/1.0 200 OK\r\n") && page.contains("\r\n\r\n"), "{page}");
+    }
+    let counts: Vec<_> = pages.iter().map(|page| received(page)).collect();
+    assert!(counts[0] >= 3 && counts.is_sorted_by(|before, after| before < after), "{counts:?}");
 }
 
 #[test]
 fn a_bad_configuration_names_file_line_field_and_remedy() {
+    let vlan = "vlan = 10 ";
     let cases = [
         ("mtu = 1500", "mtu = 300", "port[0].mtu", "576 to"),
         ("ipv4_option_transit", "ipv4_optoin_transit", "modes.ipv4_optoin_transit", "softrouter anomalies"),
-        ("addresses = [\"10.0.2.1/24\"]", "", "port[1]", "missing field `addresses`"),
+        ("addresses = [\"10.0.2.1/24\", \"fd00:2::1/64\"]", "", "port[1]", "missing field `addresses`"),
         ("deadline_ms = 50 ", "deadline_ms = 99999 ", "limits", "divert_queue"),
+        ("fd00:1::1/64", "fd00:1::1/129", "port[0].addresses[1]", "prefix length"),
+        ("fd00:1::1/64", "ff02::1/64", "port[0].addresses", "host's address"),
+        ("mtu = 1500", "mtu = 1279", "port[0].mtu", "at least 1280 with an IPv6 address"),
+        (vlan, "vlan = 4095 ", "port[2].vlan", "1 to 4094"),
+        ("trunk = \"tap1\"", "trunk = \"eth7\"", "port[2].trunk", "name one of: tap0, tap1"),
+        ("next_hop = \"fd00:2::2\"", "next_hop = \"fd00:9::2\"", "route[1].next_hop", "network"),
+        ("type = \"unreachable\"", "type = \"reject\"", "route[2].type", "blackhole"),
+        ("reverse_path = \"off\"", "reverse_path = \"on\"", "port[0].reverse_path", "strict"),
+        ("offload = true", "offload = \"yes\"", "router.offload", "boolean"),
     ];
     for (from, to, field, remedy) in cases {
+        assert!(EXAMPLE.contains(from), "the example has no `{from}`");
         let path = config("bad", &EXAMPLE.replacen(from, to, 1));
-        let output = Command::new(env!("CARGO_BIN_EXE_softrouter"))
+        let child = Command::new(env!("CARGO_BIN_EXE_softrouter"))
             .args(["run", "--config"])
             .arg(&path)
-            .output()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        let output = ended_soon(child, to);
         let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{shown}");
+        assert_eq!(output.status.code(), Some(2), "{to}: {shown}");
         let place = format!("{}:", path.display());
         assert!(shown.contains(&place) && shown.contains(field) && shown.contains(remedy), "{to}: {shown}");
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// What a process that must refuse to run has printed; one that runs is ended.
+fn ended_soon(mut child: Child, case: &str) -> Output {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            panic!("it runs with {case}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
 }

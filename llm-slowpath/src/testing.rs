@@ -55,3 +55,22 @@ pub(crate) fn echo_request(payload: &[u8]) -> Vec<u8> {
     icmp.emit(&mut Icmpv4Packet::new_unchecked(view.payload_mut()), &checksums);
     frame
 }
+
+/// Frames that are no IPv4, all from fd00:1::2 (or 10.0.1.2) to the router: an ICMPv6 echo request, a Neighbour
+/// Solicitation, an ARP request, and the echo request in a priority tag.
+pub(crate) fn other_families() -> [Vec<u8>; 4] {
+    let host = [2, 0, 0, 0, 0, 1];
+    let address = |last: u8| [0xfd, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+    let link = [&[2, 0, 0, 0, 0, 2][..], &host].concat();
+    let ipv6 = |hop_limit: u8, message: &[u8]| {
+        let head = [0x60, 0, 0, 0, 0, message.len() as u8, 58, hop_limit];
+        [&[0x86, 0xdd][..], &head, &address(2), &address(1), message].concat()
+    };
+    let echo = ipv6(64, &[&[128, 0, 0x12, 0x34, 0, 7, 0, 1], &b"secret payload"[..]].concat());
+    let solicitation =
+        ipv6(255, &[&[135, 0, 0x12, 0x34, 0, 0, 0, 0], &address(1)[..], &[1, 1], &host].concat());
+    let arp =
+        [&[8, 6, 0, 1, 8, 0, 6, 4, 0, 1], &host[..], &[10, 0, 1, 2, 0, 0, 0, 0, 0, 0, 10, 0, 1, 1]].concat();
+    let tagged = [&[0x81, 0, 0, 0], &echo[..]].concat();
+    [echo, solicitation, arp, tagged].map(|body| [&link[..], &body].concat())
+}

@@ -5,16 +5,12 @@ use crate::triage;
 use llm_slowpath::backend::embedded;
 use llm_slowpath::prompt::tokens;
 use managed::ManagedSlice;
+use pktgen::world::IPV6_PREFIX;
 use pktgen::{Generator, Mix, World};
-use smoltcp::iface::SocketStorage;
-use smoltcp::socket::udp::PacketMetadata;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
-use stack::divert::DivertSlot;
-use stack::forward::{NeighborSlot, TxSlot, WaitSlot};
+use smoltcp::wire::{EthernetAddress, Ipv4Cidr, Ipv6Cidr};
 use stack::frame::FRAME_MAX;
-use stack::host::HostStorage;
-use stack::{Anomaly, Config, FrameBuf, Mode, PortConfig, PortId, Posture, Router, Storage};
+use stack::{Allocate, Anomaly, Config, FrameBuf, Mode, PortConfig, PortId, Posture, Router, Sizes, Storage};
 
 /// Samples drawn from what routers of every posture divert.
 pub(crate) struct Diverts {
@@ -70,31 +66,61 @@ fn router(world: &World, posture: Posture) -> Router<'static> {
     config.limits.observe_one_in = 1;
     config.set_mode(Anomaly::EchoRequest, Mode::Enforce).expect("an experiment may be enforced");
     for port in &world.ports {
-        let mut made =
-            PortConfig { mac: EthernetAddress(port.mac), mtu: port.mtu, addresses: Default::default() };
+        let mut made = PortConfig::new(EthernetAddress(port.mac), port.mtu);
         made.addresses.push(Ipv4Cidr::new(port.address, port.prefix)).expect("room for one address");
+        made.ipv6.push(Ipv6Cidr::new(port.ipv6, IPV6_PREFIX)).expect("room for one address");
         config.ports.push(made).expect("room for the laboratory's ports");
     }
-    Router::new(config, storage()).expect("the configuration is sound")
+    Router::new(config, Storage::allocate(&SIZES, &mut Heap)).expect("the configuration is sound")
 }
 
-fn storage() -> Storage<'static> {
-    fn table<T: Clone>(empty: T, len: usize) -> ManagedSlice<'static, T> {
-        vec![empty; len].into()
+struct Heap;
+
+impl Allocate for Heap {
+    fn table<T>(&mut self, len: usize, empty: fn() -> T) -> ManagedSlice<'static, T> {
+        (0..len).map(|_| empty()).collect::<Vec<_>>().into()
     }
-    Storage {
-        routes: table(None, 16),
-        neighbors: table(NeighborSlot::default(), 16),
-        waiting: table(WaitSlot::EMPTY, 16),
-        diverts: table(DivertSlot::EMPTY, 256),
-        transmit: table(TxSlot::EMPTY, 64),
-        events: table(None, 64),
-        host: HostStorage {
-            sockets: vec![SocketStorage::EMPTY, SocketStorage::EMPTY].into(),
-            udp_rx_meta: table(PacketMetadata::EMPTY, 4),
-            udp_rx: table(0, 4 * 1500),
-            udp_tx_meta: table(PacketMetadata::EMPTY, 4),
-            udp_tx: table(0, 4 * 1500),
-        },
+}
+
+const SIZES: Sizes = Sizes {
+    routes: 16,
+    routes_index: 0,
+    neighbors: 16,
+    waiting: 16,
+    diverts: 256,
+    transmit: 64,
+    events: 64,
+    echoes: 4,
+    status: 0,
+    reassembly: 4,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Reasons that the laboratory's routers do not divert: no port checks reverse paths, and an overlap takes two
+    /// frames that follow each other.
+    const NEVER: [Anomaly; 3] =
+        [Anomaly::ReversePath, Anomaly::Ipv4FragmentOverlap, Anomaly::Ipv6FragmentOverlap];
+
+    #[test]
+    fn routers_divert_every_reason_and_each_is_asked_in_its_own_words() {
+        let mut diverts = Diverts::new(11);
+        let mut seen = BTreeSet::new();
+        for _ in 0..20_000 {
+            let Sample { prompt, answer } = diverts.draw();
+            assert_eq!(answer.last(), Some(&tokens::EOS));
+            // A ping prompt names no reason: an echo request, or one with a wrong checksum.
+            if prompt[1] == tokens::TRIAGE {
+                seen.insert(prompt[4]);
+            }
+        }
+        let asked_as_ping = |reason| matches!(reason, Anomaly::EchoRequest);
+        let missed = Anomaly::ALL.iter().filter(|&&reason| {
+            !seen.contains(&tokens::reason(reason)) && !asked_as_ping(reason) && !NEVER.contains(&reason)
+        });
+        assert_eq!(missed.collect::<Vec<_>>(), Vec::<&Anomaly>::new());
     }
 }

@@ -77,3 +77,40 @@ fn value(rng: &mut impl Rng, field: Field) -> u16 {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_reason_is_taught_with_all_its_postures_and_fields() {
+        let mut taught = BTreeSet::new();
+        for index in 0..30_000 {
+            let key = class_key(&mut rng(7, index));
+            let fields: Vec<Field> = key.fields.iter().map(|field| field.field).collect();
+            assert_eq!(fields, ClassKey::consulted(key.reason));
+            let Sample { prompt, answer } = of(&key);
+            assert_eq!(prompt[4], tokens::reason(key.reason));
+            assert!(answer.len() == 2 && tokens::action_of(answer[0]).is_some());
+            taught.insert((key.reason, Posture::ALL.iter().position(|&posture| posture == key.posture)));
+        }
+        assert_eq!(taught.len(), Anomaly::COUNT * Posture::ALL.len());
+    }
+
+    #[test]
+    fn what_must_pass_is_forwarded_and_what_must_not_is_dropped() {
+        let key = |reason| ClassKey {
+            reason,
+            port: PortId(0),
+            direction: Direction::ToSelf,
+            posture: Posture::Open,
+            fields: Default::default(),
+        };
+        for &reason in Anomaly::ALL.iter().filter(|reason| ClassKey::consulted(**reason).is_empty()) {
+            let passes = reason.must_pass() || reason == Anomaly::EchoRequest;
+            let right = if passes { ActionKind::Forward } else { ActionKind::Drop };
+            assert_eq!(of(&key(reason)).answer[0], tokens::action(right), "{reason}");
+        }
+    }
+}

@@ -1,9 +1,20 @@
 //! The addresses that frames are generated for: the router's ports and the hosts behind them.
 //!
-//! Read first: RFC 1812 §2.2.5.1 (connected networks), RFC 919 (directed broadcasts), RFC 3021 (/31 links).
+//! Read first: RFC 1812 §2.2.5.1 (connected networks), RFC 919 (directed broadcasts), RFC 3021 (/31 links);
+//! RFC 4291 §2.5.6 (link-local addresses), §2.6.1 (Subnet-Router anycast) and §2.8 (what a router listens to).
 
-use crate::build::Mac;
-use std::net::Ipv4Addr;
+use crate::build::{Mac, solicited_node};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Prefix length of every connected IPv6 network.
+pub const IPV6_PREFIX: u8 = 64;
+
+/// The link-local address made from a MAC address (RFC 4291 App. A).
+pub fn link_local(mac: Mac) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac;
+    let id = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+    Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(id))
+}
 
 /// One host behind a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +23,15 @@ pub struct Host {
     pub mac: Mac,
     /// Its IPv4 address.
     pub address: Ipv4Addr,
+    /// Its global IPv6 address; it has the link-local address made from its MAC address, too.
+    pub ipv6: Ipv6Addr,
+}
+
+impl Host {
+    /// Its link-local IPv6 address.
+    pub fn link_local(&self) -> Ipv6Addr {
+        link_local(self.mac)
+    }
 }
 
 /// One port of the router, with its connected network.
@@ -23,6 +43,9 @@ pub struct Port {
     pub address: Ipv4Addr,
     /// Prefix length of the connected network.
     pub prefix: u8,
+    /// The router's global IPv6 address on this port, on a network of [`IPV6_PREFIX`] bits; it has the
+    /// link-local address made from its MAC address, too.
+    pub ipv6: Ipv6Addr,
     /// Largest IP packet in bytes.
     pub mtu: usize,
     /// The hosts on the connected network.
@@ -46,6 +69,24 @@ impl Port {
             .is_some_and(|ones| address == ones || u32::from(address) == u32::from(ones) & self.mask())
     }
 
+    /// The router's link-local IPv6 address on this port.
+    pub fn link_local(&self) -> Ipv6Addr {
+        link_local(self.mac)
+    }
+
+    /// Is `address` on the connected IPv6 network?
+    pub fn contains_ipv6(&self, address: Ipv6Addr) -> bool {
+        (self.ipv6.to_bits() ^ address.to_bits()) >> (128 - IPV6_PREFIX) == 0
+    }
+
+    /// Is `group` one that the router listens to on this port? All nodes, all routers (of the link, of the site),
+    /// and the solicited-node groups of its addresses here (RFC 4291 §2.8).
+    pub fn is_joined(&self, group: Ipv6Addr) -> bool {
+        let well_known = [0xff02 << 112 | 1, 0xff02 << 112 | 2, 0xff05 << 112 | 2];
+        let own = [self.ipv6, self.link_local()];
+        well_known.contains(&group.to_bits()) || own.iter().any(|&address| solicited_node(address) == group)
+    }
+
     /// Is `address` on the connected network?
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         (u32::from(self.address) ^ u32::from(address)) & self.mask() == 0
@@ -67,8 +108,8 @@ impl World {
     ///
     /// | port | router | host |
     /// |---|---|---|
-    /// | 0 | 02:00:00:00:01:01 10.0.1.1/24 | 02:00:00:00:01:02 10.0.1.2 |
-    /// | 1 | 02:00:00:00:02:01 10.0.2.1/24 | 02:00:00:00:02:02 10.0.2.2 |
+    /// | 0 | 02:00:00:00:01:01 10.0.1.1/24 fd00:1::1/64 | 02:00:00:00:01:02 10.0.1.2 fd00:1::2 |
+    /// | 1 | 02:00:00:00:02:01 10.0.2.1/24 fd00:2::1/64 | 02:00:00:00:02:02 10.0.2.2 fd00:2::2 |
     pub fn lab() -> Self {
         Self::with_ports(2)
     }
@@ -79,8 +120,13 @@ impl World {
             mac: [2, 0, 0, 0, net, 1],
             address: Ipv4Addr::new(10, 0, net, 1),
             prefix: 24,
+            ipv6: Ipv6Addr::new(0xfd00, net.into(), 0, 0, 0, 0, 0, 1),
             mtu: 1500,
-            hosts: vec![Host { mac: [2, 0, 0, 0, net, 2], address: Ipv4Addr::new(10, 0, net, 2) }],
+            hosts: vec![Host {
+                mac: [2, 0, 0, 0, net, 2],
+                address: Ipv4Addr::new(10, 0, net, 2),
+                ipv6: Ipv6Addr::new(0xfd00, net.into(), 0, 0, 0, 0, 0, 2),
+            }],
         };
         // What Linux, Windows and network gear start from, once as sent and once some hops later.
         Self { ports: (1..=count.min(200)).map(port).collect(), ttls: vec![64, 128, 255, 57, 113, 2] }
@@ -89,6 +135,21 @@ impl World {
     /// Is `address` one of the router's own, on any port?
     pub fn is_router(&self, address: Ipv4Addr) -> bool {
         self.ports.iter().any(|port| port.address == address)
+    }
+
+    /// Is `address` one of the router's own to a sender behind `port`? A link-local address is known on its own
+    /// link only.
+    pub fn is_router_ipv6(&self, port: usize, address: Ipv6Addr) -> bool {
+        self.ports.iter().any(|port| port.ipv6 == address) || self.ports[port].link_local() == address
+    }
+
+    /// Is `address` the Subnet-Router anycast address of a connected network (RFC 4291 §2.6.1)? Every link has
+    /// fe80::/64.
+    pub fn is_subnet_router(&self, address: Ipv6Addr) -> bool {
+        let host = address.to_bits() << IPV6_PREFIX;
+        let connected =
+            |port: &Port| port.contains_ipv6(address) || address.to_bits() >> IPV6_PREFIX == 0xfe80 << 48;
+        host == 0 && self.ports.iter().any(connected)
     }
 
     /// Is `address` the directed broadcast of a connected network?
@@ -112,13 +173,37 @@ mod tests {
         assert_eq!(lab.ports.len(), 2);
         let (client, server) = (&lab.ports[0], &lab.ports[1]);
         assert_eq!((client.mac, client.address), ([2, 0, 0, 0, 1, 1], Ipv4Addr::new(10, 0, 1, 1)));
-        assert_eq!(server.hosts, [Host { mac: [2, 0, 0, 0, 2, 2], address: Ipv4Addr::new(10, 0, 2, 2) }]);
+        let host = server.hosts[0];
+        assert_eq!((host.mac, host.address), ([2, 0, 0, 0, 2, 2], Ipv4Addr::new(10, 0, 2, 2)));
+        assert_eq!(host.ipv6.to_string(), "fd00:2::2");
+        assert_eq!(link_local(host.mac).to_string(), "fe80::ff:fe00:202");
         assert_eq!(client.broadcast(), Some(Ipv4Addr::new(10, 0, 1, 255)));
         assert!(lab.is_directed_broadcast(Ipv4Addr::new(10, 0, 2, 255)));
         assert!(lab.is_directed_broadcast(Ipv4Addr::new(10, 0, 2, 0)));
         assert!(lab.is_router(server.address) && !lab.is_router(server.hosts[0].address));
         assert!(client.contains(client.hosts[0].address) && !client.contains(server.address));
         assert!(lab.ttls.iter().all(|&ttl| ttl >= 2));
+    }
+
+    #[test]
+    fn the_router_knows_its_ipv6_addresses_and_groups() {
+        let lab = World::lab();
+        let at = |text: &str| text.parse::<Ipv6Addr>().expect("an address");
+        assert!(lab.is_router_ipv6(0, at("fd00:2::1")) && !lab.is_router_ipv6(0, at("fd00:2::2")));
+        assert!(
+            lab.is_router_ipv6(0, at("fe80::ff:fe00:101")) && !lab.is_router_ipv6(1, at("fe80::ff:fe00:101"))
+        );
+        assert!(lab.is_subnet_router(at("fd00:2::")) && !lab.is_subnet_router(at("fd00:3::")));
+        for joined in ["ff02::1", "ff02::2", "ff05::2", "ff02::1:ff00:1", "ff02::1:ff00:101"] {
+            assert!(lab.ports[0].is_joined(at(joined)), "{joined}");
+        }
+        for other in ["ff02::3", "ff02::1:ff00:201", "ff02::fb", "ff0e::1", "fd00:1::1"] {
+            assert!(!lab.ports[0].is_joined(at(other)), "{other}");
+        }
+        assert!(
+            lab.ports[1].contains_ipv6(at("fd00:2::ffff"))
+                && !lab.ports[1].contains_ipv6(at("fd00:2:0:1::1"))
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::classify::{Anomaly, Mode};
 use heapless::Vec;
 use smoltcp::time::Duration;
-use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
+use smoltcp::wire::{EthernetAddress, Ipv4Cidr, Ipv6Address, Ipv6Cidr};
 
 /// The most ports that one router has.
 pub const MAX_PORTS: usize = 16;
@@ -28,15 +28,72 @@ impl core::fmt::Display for PortId {
     }
 }
 
-/// One Ethernet port.
+/// A port that is one VLAN of another port's device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Vlan {
+    /// The port whose device carries the tagged frames.
+    pub trunk: PortId,
+    /// The VLAN id, 1 to 4094 (IEEE 802.1Q §9.6).
+    pub id: u16,
+}
+
+/// How a port checks where its packets come from (RFC 3704 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ReversePath {
+    /// Not at all.
+    #[default]
+    Off,
+    /// The source must be routed by some other route than the default route.
+    Loose,
+    /// The source must be routed by this very port.
+    Strict,
+}
+
+/// One Ethernet port, or one VLAN of such a port.
 #[derive(Debug, Clone)]
 pub struct PortConfig {
     /// The port's own MAC address.
     pub mac: EthernetAddress,
     /// Largest IP packet in bytes, without the Ethernet header.
     pub mtu: usize,
-    /// The router's addresses on this port, each with its connected network.
+    /// The router's IPv4 addresses on this port, each with its connected network.
     pub addresses: Vec<Ipv4Cidr, MAX_PORT_ADDRESSES>,
+    /// The router's IPv6 addresses on this port, each with its connected network. If there is none, the port
+    /// has no IPv6; else it has a link-local address, too: the one named here, or one made from the MAC
+    /// address (RFC 4291 App. A).
+    pub ipv6: Vec<Ipv6Cidr, MAX_PORT_ADDRESSES>,
+    /// `None`: the port has a device of its own.
+    pub vlan: Option<Vlan>,
+    /// Check of source addresses.
+    pub reverse_path: ReversePath,
+}
+
+impl PortConfig {
+    /// A port with a device of its own, without addresses.
+    pub const fn new(mac: EthernetAddress, mtu: usize) -> Self {
+        Self { mac, mtu, addresses: Vec::new(), ipv6: Vec::new(), vlan: None, reverse_path: ReversePath::Off }
+    }
+
+    /// The port whose device carries this port's frames, and the VLAN id that they are tagged with there.
+    /// `this` is the port itself.
+    #[inline]
+    pub(crate) const fn device(&self, this: PortId) -> (PortId, Option<u16>) {
+        match self.vlan {
+            Some(vlan) => (vlan.trunk, Some(vlan.id)),
+            None => (this, None),
+        }
+    }
+
+    /// The port's link-local address, if it has IPv6 at all.
+    pub fn link_local(&self) -> Option<Ipv6Address> {
+        let named = self.ipv6.iter().map(Ipv6Cidr::address).find(Ipv6Address::is_unicast_link_local);
+        let [a, b, c, d, e, f] = self.mac.0;
+        let id = [a ^ 2, b, c, 0xff, 0xfe, d, e, f];
+        let made = Ipv6Address::from_bits(0xfe80 << 112 | u128::from(u64::from_be_bytes(id)));
+        (!self.ipv6.is_empty()).then_some(named.unwrap_or(made))
+    }
 }
 
 /// The operator's stance where RFCs leave a choice.
@@ -136,6 +193,9 @@ pub struct Config {
     pub limits: Limits,
     /// Tells the routers of one program apart: an answer approved by one is refused by another.
     pub id: u32,
+    /// Tell hosts of a better way on their own link (RFC 1812 §5.2.7.2, RFC 4861 §8.2)? Off unless the operator says
+    /// so: whoever believes redirects can be led astray.
+    pub redirects: bool,
     /// Keys the nonces. Random in a real run, fixed in a simulated one.
     pub secret: u64,
     /// Milliseconds since midnight UTC at `Instant::ZERO`, if the host knows (RFC 792 timestamps).
@@ -155,6 +215,7 @@ impl Config {
             posture: Posture::default(),
             limits: Limits::default(),
             id: 0,
+            redirects: false,
             secret,
             midnight_offset_ms: None,
         }
@@ -188,16 +249,17 @@ pub enum ConfigError {
     NoPorts,
     /// A port's MAC address is a group address or null.
     PortMac(PortId),
-    /// A port's MTU is below 576 (RFC 791) or beyond what a frame slot holds.
+    /// A port's MTU is below 576 (RFC 791), below 1280 with IPv6 (RFC 8200 §5), or beyond what a frame slot holds.
     PortMtu(PortId),
+    /// A port's VLAN id is not 1 to 4094, its trunk is not a port with a device of its own, or another port of
+    /// that trunk has the same id.
+    PortVlan(PortId),
     /// Two ports have the same address, or an address is not one host's.
     PortAddress(PortId),
     /// A route's port does not exist.
     RoutePort(PortId),
-    /// The local host got no storage for a socket.
+    /// The local host got too little storage for its sockets.
     HostStorage,
-    /// More addresses than the local host can hold.
-    TooManyAddresses,
     /// The route table's storage is full.
     RouteTableFull,
     /// The divert arena holds fewer frames than rate × deadline asks for.
@@ -218,14 +280,20 @@ impl core::fmt::Display for ConfigError {
             Self::NoPorts => f.write_str("a router needs at least one port"),
             Self::PortMac(p) => write!(f, "port {p}: the MAC address must be a unicast address"),
             Self::PortMtu(p) => {
-                write!(f, "port {p}: the MTU must be {} to {}", crate::frame::MIN_MTU, crate::frame::MAX_MTU)
+                let (least, most) = (crate::frame::MIN_MTU, crate::frame::MAX_MTU);
+                write!(f, "port {p}: the MTU must be {least} (with IPv6: 1280) to {most}")
             }
+            Self::PortVlan(p) => write!(
+                f,
+                "port {p}: a VLAN needs an id of 1 to 4094 that no other port of its trunk has, and a trunk that is a port with a device of its own"
+            ),
             Self::PortAddress(p) => {
                 write!(f, "port {p}: each address must be one host's, and belong to one port only")
             }
             Self::RoutePort(p) => write!(f, "a route names port {p}, which does not exist"),
-            Self::HostStorage => f.write_str("the local host needs storage for one socket"),
-            Self::TooManyAddresses => f.write_str("too many addresses for the local host"),
+            Self::HostStorage => f.write_str(
+                "the local host needs storage for one socket, and one for each connection to the status page",
+            ),
             Self::RouteTableFull => f.write_str("the route table's storage is full"),
             Self::DivertCapacity { needed, available } => write!(
                 f,

@@ -53,7 +53,9 @@ impl Router<'_> {
     #[must_use]
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
         let diverts = self.diverts.oldest().map(|(_, deadline)| deadline);
-        [diverts, self.neighbors.poll_timeout(), self.host.poll_at(now)].into_iter().flatten().min()
+        let neighbors = [self.neighbors.poll_timeout(), self.neighbors_v6.poll_timeout()];
+        let host = [self.host.poll_at(now), self.reassembly.poll_timeout()];
+        [diverts].into_iter().chain(neighbors).chain(host).flatten().min()
     }
 
     /// Does what is due: defaults at deadlines, ARP retries, the host's own timers.
@@ -65,8 +67,8 @@ impl Router<'_> {
             self.abandon(now, id);
         }
         self.handle_neighbor_timeout(now);
-        // By itself the host reports nothing: reassembly timeouts are silent.
-        let _ = self.drain_host(now);
+        self.handle_reassembly_timeout(now);
+        self.drain_host(now, None);
     }
 
     /// The caller's device had no room for a frame from [`Router::poll_transmit`].
@@ -74,6 +76,10 @@ impl Router<'_> {
         match transmit.origin {
             Origin::Forwarded { received_len, path } => {
                 self.unsend_forwarded(transmit.len, received_len, path);
+            }
+            Origin::Fragment => {
+                self.stats.sent.fragments.sub(transmit.len);
+                self.stats.fragments_lost += 1;
             }
             Origin::Originated => {
                 self.stats.sent.originated.sub(transmit.len);

@@ -119,8 +119,10 @@ pub struct DivertCount {
 /// Frames sent, by origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SentCount {
-    /// Received frames sent on.
+    /// Received frames sent on whole.
     pub forwarded: Count,
+    /// Fragments of received frames.
+    pub fragments: Count,
     /// The router's own.
     pub originated: Count,
     /// Made from approved answers.
@@ -138,6 +140,14 @@ pub struct Stats {
     pub held: Count,
     /// Frames sent.
     pub sent: SentCount,
+    /// Received frames that were sent on in fragments.
+    pub fragmented: u64,
+    /// Approved frames that were sent in fragments.
+    pub injected_fragmented: u64,
+    /// Fragments that the caller's device had no room for.
+    pub fragments_lost: u64,
+    /// Datagrams to the router that were given up incomplete: too late, too many, or too large.
+    pub reassembly_failed: u64,
     /// Drops by anomaly.
     pub anomaly_drops: [u64; Anomaly::COUNT],
     /// Drops by any other reason.
@@ -173,6 +183,10 @@ impl Default for Stats {
             dispositions: Default::default(),
             held: Count::default(),
             sent: SentCount::default(),
+            fragmented: 0,
+            injected_fragmented: 0,
+            fragments_lost: 0,
+            reassembly_failed: 0,
             anomaly_drops: [0; Anomaly::COUNT],
             other_drops: [0; DropReason::OTHERS.len()],
             seen: [0; Anomaly::COUNT],
@@ -200,7 +214,7 @@ pub enum Imbalance {
         /// Right side.
         accounted: Count,
     },
-    /// Frames disposed of as forwarded ≠ frames sent as forwarded.
+    /// Frames disposed of as forwarded ≠ frames sent as forwarded, whole or in fragments.
     Forwarded {
         /// Left side.
         disposed: u64,
@@ -252,12 +266,13 @@ impl Stats {
             return Err(Imbalance::Received { received: self.received, accounted });
         }
         let disposed = self.disposed(Disposition::Forwarded).frames;
-        if disposed != self.sent.forwarded.frames {
-            return Err(Imbalance::Forwarded { disposed, sent: self.sent.forwarded.frames });
+        let sent = self.sent.forwarded.frames + self.fragmented;
+        if disposed != sent {
+            return Err(Imbalance::Forwarded { disposed, sent });
         }
         let consumed = self.dispositions[Disposition::Consumed as usize];
         let consumed = (consumed[Path::SlowModel as usize] + consumed[Path::SlowCached as usize]).frames;
-        let injected = self.sent.injected.frames + self.injected_lost;
+        let injected = self.sent.injected.frames + self.injected_fragmented + self.injected_lost;
         if consumed != injected {
             return Err(Imbalance::Injected { consumed, injected });
         }

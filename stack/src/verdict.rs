@@ -10,12 +10,12 @@ use crate::config::PortId;
 pub enum Verdict {
     /// Send the same buffer, rewritten in place, out of this port.
     Forward {
-        /// Egress port.
+        /// The port whose device sends it: a VLAN's trunk.
         port: PortId,
     },
     /// The local host took it.
     Deliver,
-    /// The router used it up, or keeps a copy that waits for a neighbour.
+    /// The router used it up, keeps a copy that waits for a neighbour, or has queued it in fragments.
     Consume,
     /// Discard it.
     Drop(DropReason),
@@ -59,13 +59,19 @@ drop_reasons! {
     Foreign = "foreign";
     /// No route to the destination.
     NoRoute = "no_route";
-    /// The time to live ran out in transit.
+    /// The route to the destination says that it cannot be reached.
+    RouteUnreachable = "route_unreachable";
+    /// The route to the destination says that it is prohibited.
+    RouteProhibited = "route_prohibited";
+    /// The route to the destination says to discard in silence.
+    RouteBlackhole = "route_blackhole";
+    /// The time to live, or hop limit, ran out in transit.
     TtlExpired = "ttl_expired";
-    /// Larger than the egress MTU, with Don't Fragment set.
+    /// Larger than the egress MTU, and not to be fragmented: Don't Fragment is set, or it is IPv6.
     FragmentationNeeded = "fragmentation_needed";
-    /// Larger than the egress MTU; this router does not fragment.
-    TooLarge = "too_large";
-    /// The next hop did not answer ARP.
+    /// The caller's buffer has no room for the egress port's VLAN tag.
+    NoHeadroom = "no_headroom";
+    /// The next hop did not answer ARP or Neighbour Discovery.
     NeighborFailed = "neighbor_failed";
     /// No slot for one more neighbour.
     NeighborTableFull = "neighbor_table_full";
@@ -81,6 +87,8 @@ drop_reasons! {
     PortUnreachable = "port_unreachable";
     /// To the router, but larger than the local host can take.
     HostTooLarge = "host_too_large";
+    /// A fragment to the router whose datagram cannot be reassembled: it contradicts one received before.
+    ReassemblyInconsistent = "reassembly_inconsistent";
 }
 
 impl core::fmt::Display for DropReason {

@@ -1,19 +1,20 @@
-//! Nanoseconds and allocations a frame, for each end that a frame may come to, beside bare smoltcp views.
+//! Nanoseconds and allocations a frame, for each end that a frame may come to, beside smoltcp's own figures.
 //!
 //! Every routine first copies its frame from a template into the buffer, as a driver would; `copy_only` is that
 //! copy by itself, to be subtracted. Read first: RFC 2544 §9 for the sizes.
 
 use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
-use pktgen::build::Ipv4;
 use smoltcp::time::Duration;
-use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol, Ipv4Address, Ipv4Cidr, Ipv4Packet};
 use stack::frame::FRAME_MAX;
-use stack::{Action, Anomaly, Answer, FrameBuf, PortId, Rate, Source, Verdict};
+use stack::{Action, Anomaly, Answer, PortId, Source, Verdict};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tests::Sim;
-use tests::frames::{self, ROUTER_0, from_client, transit};
+use tests::bench::{
+    Driver, FLOWS, Routine, full_table, lab, mixed, peers, transit_frames, transit_frames_v6,
+};
+use tests::frames::{self, ROUTER_0, from_client};
 
 /// Counts calls, and lets divan's profiler see them too.
 struct Counting(AllocProfiler<System>);
@@ -36,25 +37,34 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// One frame's work.
-type Routine = Box<dyn FnMut()>;
 /// Makes the routine for frames of this length.
 type Maker = fn(usize) -> Routine;
 
 fn main() {
     divan::main();
-    let routines: [(&str, Maker); 7] = [
+    if std::env::args().any(|arg| arg == "--list" || !arg.starts_with("--")) && std::env::args().len() > 2 {
+        // Something was picked out by name.
+        return;
+    }
+    allocations();
+    mixed::print();
+}
+
+fn allocations() {
+    let routines: [(&str, Maker); 9] = [
         ("forward", forward_one),
+        ("forward_ipv6", forward_v6_one),
+        ("forward_1m_routes", forward_1m_one),
         ("deliver_echo_and_reply", deliver_one),
         ("divert_and_poll", divert_one),
         ("divert_approve_inject", inject_one),
         ("drop_foreign", drop_foreign_one),
         ("drop_bad_checksum", drop_bad_checksum_one),
-        ("peer_bare_smoltcp_views", bare_one),
+        ("fragment_1514_to_1280", fragment_one),
     ];
-    println!("allocations a frame, counted over 100,000 frames of 60 bytes:");
+    println!("allocations a frame, counted over 100,000 frames:");
     for (name, make) in routines {
-        let mut one = make(60);
+        let mut one = make(64);
         let before = CALLS.load(Ordering::Relaxed);
         (0..100_000).for_each(|_| one());
         let calls = CALLS.load(Ordering::Relaxed) - before;
@@ -63,59 +73,8 @@ fn main() {
     }
 }
 
-/// Different destinations, so that no branch predictor learns the one route.
-const FLOWS: usize = 64;
-/// Smallest and largest frame, without FCS.
-const SIZES: [usize; 2] = [60, 1514];
-
-/// A router with 16 routes and warm neighbours: both hosts, which are also the gateways of 14 networks.
-fn router() -> Sim {
-    let mut sim = Sim::lab_with(|config| {
-        // So that no bucket refuses what is to be measured.
-        config.limits.divert_rate = Rate { per_second: 5_000, burst: 1_000_000 };
-        config.limits.icmp_error_rate = Rate { per_second: 1_000_000, burst: 1_000_000 };
-        config.limits.neighbor_lifetime = Duration::from_secs(1_000_000);
-    });
-    for net in 0..14 {
-        let (gateway, port) = if net % 2 == 0 { ([10, 0, 2, 2], 1) } else { ([10, 0, 1, 2], 0) };
-        sim.route(Ipv4Cidr::new(Ipv4Address::new(172, 16 + net, 0, 0), 16), Some(gateway), port);
-    }
-    assert_eq!(sim.router.routes().iter().count(), 16);
-    sim.prime();
-    sim
-}
-
-/// Frames of this length to the networks behind the router.
-fn transit_frames(len: usize) -> Vec<Vec<u8>> {
-    (0..FLOWS)
-        .map(|flow| {
-            let net = 16 + (flow % 7) as u8 * 2;
-            let header = Ipv4 { destination: [172, net, flow as u8, 9].into(), ..transit() };
-            from_client(&frames::udp(&header, 9, &vec![flow as u8; len - 14 - 28]))
-        })
-        .collect()
-}
-
-/// Frames in turn, copied into a buffer.
-struct Driver {
-    frames: Vec<Vec<u8>>,
-    next: usize,
-    buffer: Box<[u8; FRAME_MAX]>,
-}
-
-impl Driver {
-    fn new(frames: Vec<Vec<u8>>) -> Self {
-        Self { frames, next: 0, buffer: Box::new([0; FRAME_MAX]) }
-    }
-
-    fn receive(&mut self) -> FrameBuf<'_> {
-        self.next = (self.next + 1) % self.frames.len();
-        let template = &self.frames[self.next];
-        let frame = &mut self.buffer[..template.len()];
-        frame.copy_from_slice(template);
-        FrameBuf::new(frame)
-    }
-}
+/// Smallest and largest frame, without FCS (64 is also what IPv6 with UDP needs at least).
+const SIZES: [usize; 2] = [64, 1514];
 
 fn copy_one(len: usize) -> Routine {
     let mut driver = Driver::new(transit_frames(len));
@@ -125,7 +84,36 @@ fn copy_one(len: usize) -> Routine {
 }
 
 fn forward_one(len: usize) -> Routine {
-    let (mut sim, mut driver) = (router(), Driver::new(transit_frames(len)));
+    forwarded(lab(), Driver::new(transit_frames(len)))
+}
+
+fn forward_v6_one(len: usize) -> Routine {
+    forwarded(lab(), Driver::new(transit_frames_v6(len)))
+}
+
+/// A full table, and as many destinations as in the other rows.
+fn forward_1m_one(len: usize) -> Routine {
+    let (sim, driver) = full_table::ipv4(len, FLOWS);
+    forwarded(sim, driver)
+}
+
+fn forward_1m_v6_one(len: usize) -> Routine {
+    let (sim, driver) = full_table::ipv6(len, FLOWS);
+    forwarded(sim, driver)
+}
+
+/// A full table, and destinations spread over all of it: what is measured is the machine's memory.
+fn forward_1m_spread_one(len: usize) -> Routine {
+    let (sim, driver) = full_table::ipv4(len, full_table::DESTINATIONS);
+    forwarded(sim, driver)
+}
+
+fn forward_1m_v6_spread_one(len: usize) -> Routine {
+    let (sim, driver) = full_table::ipv6(len, full_table::DESTINATIONS);
+    forwarded(sim, driver)
+}
+
+fn forwarded(mut sim: Sim, mut driver: Driver) -> Routine {
     let now = sim.now();
     Box::new(move || {
         let verdict = sim.router.handle_frame(now, PortId(0), &mut driver.receive());
@@ -133,37 +121,24 @@ fn forward_one(len: usize) -> Routine {
     })
 }
 
-/// The least that forwarding may cost with smoltcp's own views: validate, TTL, full checksum, MAC addresses;
-/// one next hop, no table, no counter.
-fn bare_one(len: usize) -> Routine {
-    let mut driver = Driver::new(transit_frames(len));
+/// 1,500 bytes of IPv4 for an MTU of 1,280: two fragments, taken out.
+fn fragment_one(_: usize) -> Routine {
+    let mut sim = Sim::lab_with(|config| config.ports[1].mtu = 1280);
+    let mut frame = from_client(&frames::udp(&frames::transit(), 9, &[7; 1472]));
+    frame.truncate(1514);
+    let (now, mut driver, mut out) = (sim.now(), Driver::new(vec![frame]), Box::new([0; FRAME_MAX]));
     Box::new(move || {
-        let destination = bare_forward(driver.receive().bytes_mut());
-        assert!(black_box(destination).is_some());
+        let verdict = sim.router.handle_frame(now, PortId(0), &mut driver.receive());
+        assert_eq!(verdict, Verdict::Consume);
+        for _ in 0..2 {
+            black_box(sim.router.poll_transmit(&mut out)).expect("a fragment");
+        }
     })
-}
-
-fn bare_forward(frame: &mut [u8]) -> Option<Ipv4Address> {
-    let mut ethernet = EthernetFrame::new_checked(frame).ok()?;
-    if ethernet.ethertype() != EthernetProtocol::Ipv4 {
-        return None;
-    }
-    let mut packet = Ipv4Packet::new_checked(ethernet.payload_mut()).ok()?;
-    if packet.version() != 4 || !packet.verify_checksum() || packet.hop_limit() <= 1 {
-        return None;
-    }
-    let hops = packet.hop_limit();
-    packet.set_hop_limit(hops - 1);
-    packet.fill_checksum();
-    let destination = packet.dst_addr();
-    ethernet.set_dst_addr(EthernetAddress([2, 0, 0, 0, 2, 2]));
-    ethernet.set_src_addr(EthernetAddress([2, 0, 0, 0, 2, 1]));
-    Some(destination)
 }
 
 /// An echo request to the router: delivered, answered by the host, and the reply taken out.
 fn deliver_one(len: usize) -> Routine {
-    let mut sim = router();
+    let mut sim = lab();
     let data = vec![7; len - 42];
     let mut driver = Driver::new(vec![from_client(&frames::icmp(
         &frames::to(ROUTER_0.address),
@@ -186,7 +161,7 @@ fn tagged(len: usize) -> Driver {
 
 /// Admission, the copy into the arena, the copy out of it with its class key, and giving it up again.
 fn divert_one(len: usize) -> Routine {
-    let (mut sim, mut driver) = (router(), tagged(len));
+    let (mut sim, mut driver) = (lab(), tagged(len));
     let (mut now, mut out) = (sim.now(), Box::new([0; FRAME_MAX]));
     Box::new(move || {
         now += Duration::from_millis(1);
@@ -200,7 +175,7 @@ fn divert_one(len: usize) -> Routine {
 
 /// The whole way of a repaired frame but the model: divert, poll, approve, apply, transmit.
 fn inject_one(len: usize) -> Routine {
-    let (mut sim, mut driver) = (router(), tagged(len));
+    let (mut sim, mut driver) = (lab(), tagged(len));
     let (mut now, mut out) = (sim.now(), Box::new([0; FRAME_MAX]));
     Box::new(move || {
         now += Duration::from_millis(1);
@@ -224,7 +199,7 @@ fn inject_one(len: usize) -> Routine {
 fn drop_foreign_one(len: usize) -> Routine {
     let mut frame = transit_frames(len).remove(0);
     frame[..6].copy_from_slice(&[2, 9, 9, 9, 9, 9]);
-    dropped(router(), frame)
+    dropped(lab(), frame)
 }
 
 /// A bad header checksum whose reason is configured off: classified, counted, dropped.
@@ -256,10 +231,33 @@ macro_rules! measured {
     };
 }
 
+/// smoltcp's `Interface` given a frame that is not for it.
+fn smoltcp_drop_one(len: usize) -> Routine {
+    peers::interface(transit_frames(len).remove(0), false)
+}
+
+/// smoltcp's `Interface` with a datagram for a UDP socket.
+fn smoltcp_deliver_one(len: usize) -> Routine {
+    let to = frames::udp(&frames::to(ROUTER_0.address), 9, &vec![7; len - 42]);
+    peers::interface(from_client(&to), true)
+}
+
+fn bare_one(len: usize) -> Routine {
+    peers::bare_views(transit_frames(len))
+}
+
 measured! {
     copy_only: copy_one;
     forward: forward_one;
+    forward_ipv6: forward_v6_one;
+    forward_1m_routes: forward_1m_one;
+    forward_1m_routes_65536_destinations: forward_1m_spread_one;
+    forward_1m_routes_ipv6: forward_1m_v6_one;
+    forward_1m_routes_ipv6_65536_destinations: forward_1m_v6_spread_one;
+    fragment_1500_to_1280: fragment_one;
     peer_bare_smoltcp_views: bare_one;
+    peer_smoltcp_drop_transit: smoltcp_drop_one;
+    peer_smoltcp_deliver_udp: smoltcp_deliver_one;
     deliver_echo_and_reply: deliver_one;
     divert_and_poll: divert_one;
     divert_approve_inject: inject_one;

@@ -1,48 +1,19 @@
 //! The judge of injected frames: well-formed, and each address and port justified by the frame that was diverted.
 //!
 //! It knows nothing of approval. Checksums are `pktgen`'s; which replies are right is `pktgen::oracle`'s to say.
-//! Read first: RFC 1812 §4.3.2 (errors), §5.3.1 (forwarding); RFC 792.
+//! Read first: RFC 1812 §4.3.2 (errors), §5.3.1 (forwarding); RFC 792; RFC 8200 §3; RFC 4291 §2.5.6, §2.6.1.
 
+use crate::outgoing::{Ends, from_host_to_host, require, well_formed};
 use crate::sim::{Divert, Sent};
-use pktgen::build::{Mac, adds_up};
-use pktgen::{World, echo, oracle};
+use pktgen::build::Mac;
+use pktgen::echo;
+use pktgen::oracle::{self, Judgement};
+use pktgen::world::{Port, World};
 use stack::{ActionKind, Anomaly, PortId, Posture};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// A host that the router has heard of: port, address, MAC address.
-pub type Neighbor = (PortId, Ipv4Addr, Mac);
-
-fn word(bytes: &[u8], at: usize) -> usize {
-    usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]))
-}
-
-fn address(packet: &[u8], at: usize) -> Ipv4Addr {
-    Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3])
-}
-
-fn require(holds: bool, what: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(what.to_owned()) }
-}
-
-/// Lengths and checksums of an injected Ethernet II frame with IPv4.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn well_formed(frame: &[u8], mtu: usize) -> Result<(), String> {
-    require(frame.len() >= 34 && frame[12..14] == [8, 0], "not IPv4 over Ethernet II")?;
-    require(frame[0] & 1 == 0 && frame[6] & 1 == 0, "a group MAC address")?;
-    let packet = &frame[14..];
-    let header = usize::from(packet[0] & 15) * 4;
-    require(packet[0] >> 4 == 4 && (20..=packet.len()).contains(&header), "version or header length")?;
-    require(word(packet, 2) == packet.len(), "total length is not the frame's")?;
-    require(packet.len() <= mtu, "larger than the MTU")?;
-    require(adds_up(&packet[..header]), "header checksum")?;
-    require(packet[8] > 0, "TTL 0")?;
-    if packet[9] == 1 && packet[6] & 0x3f == 0 && packet[7] == 0 {
-        require(packet.len() >= header + 8 && adds_up(&packet[header..]), "ICMP checksum")?;
-    }
-    Ok(())
-}
+pub type Neighbor = (PortId, IpAddr, Mac);
 
 /// What may be done about this reason under this posture, whoever asks: the RFCs' own list.
 pub const fn permitted(reason: Anomaly, posture: Posture) -> &'static [ActionKind] {
@@ -76,27 +47,33 @@ pub fn judge(
     sent: &Sent,
 ) -> Result<ActionKind, String> {
     let egress = world.ports.get(sent.port.index()).ok_or("no such port")?;
-    well_formed(&sent.bytes, egress.mtu)?;
+    let ends @ Ends { source, destination } = well_formed(&sent.bytes, egress.mtu)?;
+    from_host_to_host(ends)?;
     require(sent.bytes[6..12] == egress.mac, "not from the egress port's MAC address")?;
-    let packet = &sent.bytes[14..];
-    let (source, destination) = (address(packet, 12), address(packet, 16));
-    require(egress.contains(destination), "the egress port does not lead to the destination")?;
-    let host = egress.hosts.iter().find(|host| host.address == destination).map(|host| host.mac);
+    require(leads_to(egress, destination), "the egress port does not lead to the destination")?;
+    let host =
+        egress.hosts.iter().find(|host| [host.address.into(), host.ipv6.into()].contains(&destination));
     let learned = || neighbors.iter().find(|n| n.0 == sent.port && n.1 == destination).map(|n| n.2);
-    let mac = host.or_else(learned).ok_or("the destination's MAC address is not known")?;
+    let mac = host.map(|host| host.mac).or_else(learned);
+    let mac = mac.ok_or("the destination's MAC address is not known")?;
     require(sent.bytes[..6] == mac, "not to the destination's MAC address")?;
     let (reason, ingress) = (divert.about.reason(), divert.about.port());
     let quoting = permitted(reason, posture).contains(&ActionKind::ParameterProblem);
     require(quoting || sent.bytes.len() <= divert.bytes.len(), "longer than what it answers")?;
+    // Whoever sent the frame, a reply goes to whom the destination's MAC address belongs.
+    let mut asked = divert.bytes.clone();
+    if let Some(from) = asked.get_mut(6..12) {
+        from.copy_from_slice(&mac);
+    }
     for &action in permitted(reason, posture) {
         let right = match action {
-            ActionKind::EchoReply => echo::echo_reply(&divert.bytes).as_ref() == Some(&sent.bytes),
-            ActionKind::TimestampReply => oracle::timestamp_reply_matches(&divert.bytes, &sent.bytes),
+            ActionKind::EchoReply => echo::echo_reply(&asked).as_ref() == Some(&sent.bytes),
+            ActionKind::TimestampReply => oracle::timestamp_reply_matches(&asked, &sent.bytes),
             ActionKind::ParameterProblem => {
                 let values = oracle::fields(world, ingress.0, &divert.bytes);
                 let allowed = values.is_some_and(|(_, fields)| fields.iter().all(|field| field.value == 0));
                 let port = ingress.0;
-                allowed && oracle::parameter_problem_matches(world, port, reason, &divert.bytes, &sent.bytes)
+                allowed && oracle::parameter_problem_matches(world, port, reason, &asked, &sent.bytes)
             }
             _ => oracle::repair(action, &divert.bytes, egress.mac, mac).as_ref() == Some(&sent.bytes),
         };
@@ -108,12 +85,42 @@ pub fn judge(
             ActionKind::EchoReply | ActionKind::TimestampReply | ActionKind::ParameterProblem
         );
         if reply {
-            require(world.is_router(source), "a reply that is not from the router")?;
+            require(source.is_ipv4(), "a reply of IPv6, which nothing grants")?;
+            require(is_router(world, ingress, source), "a reply that is not from the router")?;
             require(sent.port == ingress, "a reply that does not go back")?;
         } else {
-            require(!world.is_router(source) && !world.is_router(destination), "forwarded from or to us")?;
+            let ours = [source, destination].iter().any(|&end| is_router(world, ingress, end));
+            require(!ours, "forwarded from or to us")?;
+            require(is_healthy(world, divert, sent, action), "what is left is not healthy")?;
         }
         return Ok(action);
     }
     Err(format!("no permitted action about {reason} makes these bytes"))
+}
+
+/// Is the address on the port's connected network?
+fn leads_to(port: &Port, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => port.contains(address),
+        IpAddr::V6(address) => port.contains_ipv6(address),
+    }
+}
+
+/// Is it one of the router's own addresses to a sender behind `port`?
+fn is_router(world: &World, port: PortId, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => world.is_router(address),
+        IpAddr::V6(address) => world.is_router_ipv6(port.index(), address) || world.is_subnet_router(address),
+    }
+}
+
+/// Would what leaves, had it come in so, have passed? What goes on unchanged may still be what it was.
+fn is_healthy(world: &World, divert: &Divert, sent: &Sent, action: ActionKind) -> bool {
+    let frame = [&divert.bytes[..12], &sent.bytes[12..]].concat();
+    match oracle::judge(world, divert.about.port().0, &frame) {
+        Judgement::Healthy => true,
+        Judgement::Anomaly(same) if same == divert.about.reason() => action == ActionKind::Forward,
+        Judgement::Anomaly(anomaly) => anomaly.must_pass(),
+        Judgement::Foreign => false,
+    }
 }

@@ -123,7 +123,11 @@ pub fn all(stats: &Stats) -> Vec<(String, u64)> {
         received,
         dispositions,
         held,
-        sent: SentCount { forwarded, originated, injected },
+        sent: SentCount { forwarded, fragments, originated, injected },
+        fragmented,
+        injected_fragmented,
+        fragments_lost,
+        reassembly_failed,
         anomaly_drops,
         other_drops,
         seen,
@@ -153,6 +157,7 @@ pub fn all(stats: &Stats) -> Vec<(String, u64)> {
     }
     count("held".into(), held);
     count("sent.forwarded".into(), forwarded);
+    count("sent.fragments".into(), fragments);
     count("sent.originated".into(), originated);
     count("sent.injected".into(), injected);
     for (index, &anomaly) in Anomaly::ALL.iter().enumerate() {
@@ -176,6 +181,10 @@ pub fn all(stats: &Stats) -> Vec<(String, u64)> {
     Refusal::ALL.iter().zip(refusals).for_each(|(r, &n)| put(names("refusals", r.name()), n));
     Rejection::ALL.iter().zip(rejections).for_each(|(r, &n)| put(names("rejections", r.name()), n));
     ActionKind::ALL.iter().zip(applied).for_each(|(r, &n)| put(names("applied", r.name()), n));
+    put("fragmented".into(), *fragmented);
+    put("injected_fragmented".into(), *injected_fragmented);
+    put("fragments_lost".into(), *fragments_lost);
+    put("reassembly_failed".into(), *reassembly_failed);
     put("icmp_errors".into(), *icmp_errors);
     put("icmp_errors_forbidden".into(), *icmp_errors_forbidden);
     put("icmp_errors_limited".into(), *icmp_errors_limited);

@@ -4,16 +4,32 @@
 
 use pktgen::build::{self, Arp, BROADCAST, Ipv4, Mac, ethernet, ethertype, protocol};
 use pktgen::world::Host;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The client, behind port 0.
-pub const CLIENT: Host = Host { mac: [2, 0, 0, 0, 1, 2], address: Ipv4Addr::new(10, 0, 1, 2) };
+pub const CLIENT: Host = Host {
+    mac: [2, 0, 0, 0, 1, 2],
+    address: Ipv4Addr::new(10, 0, 1, 2),
+    ipv6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2),
+};
 /// The server, behind port 1.
-pub const SERVER: Host = Host { mac: [2, 0, 0, 0, 2, 2], address: Ipv4Addr::new(10, 0, 2, 2) };
+pub const SERVER: Host = Host {
+    mac: [2, 0, 0, 0, 2, 2],
+    address: Ipv4Addr::new(10, 0, 2, 2),
+    ipv6: Ipv6Addr::new(0xfd00, 2, 0, 0, 0, 0, 0, 2),
+};
 /// The router on port 0.
-pub const ROUTER_0: Host = Host { mac: [2, 0, 0, 0, 1, 1], address: Ipv4Addr::new(10, 0, 1, 1) };
+pub const ROUTER_0: Host = Host {
+    mac: [2, 0, 0, 0, 1, 1],
+    address: Ipv4Addr::new(10, 0, 1, 1),
+    ipv6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 1),
+};
 /// The router on port 1.
-pub const ROUTER_1: Host = Host { mac: [2, 0, 0, 0, 2, 1], address: Ipv4Addr::new(10, 0, 2, 1) };
+pub const ROUTER_1: Host = Host {
+    mac: [2, 0, 0, 0, 2, 1],
+    address: Ipv4Addr::new(10, 0, 2, 1),
+    ipv6: Ipv6Addr::new(0xfd00, 2, 0, 0, 0, 0, 0, 1),
+};
 /// The router, by port.
 pub const ROUTER: [Host; 2] = [ROUTER_0, ROUTER_1];
 /// The hosts, by port.

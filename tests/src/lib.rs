@@ -4,14 +4,23 @@
 //! from-scratch builders and oracle on the other.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod checker;
 pub mod counters;
+pub mod differences;
+pub mod errors;
+pub mod fragmenter;
 pub mod frames;
+pub mod frames_v6;
+pub mod fuzz;
+pub mod opinion;
+pub mod outgoing;
 pub mod recording;
 pub mod reference;
 pub mod sim;
 pub mod storage;
 mod unforgeable;
+pub mod wire;
 
 pub use counters::Delta;
 pub use sim::{Divert, Sent, Sim};

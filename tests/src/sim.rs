@@ -2,17 +2,21 @@
 
 use crate::checker::Neighbor;
 use crate::counters::{self, Delta};
-use crate::frames;
-use crate::storage::{Sizes, storage};
+use crate::storage::{SIZES, Sizes, storage};
+use crate::{frames, frames_v6};
 use pktgen::World;
+use pktgen::world::IPV6_PREFIX;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
+use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr, Ipv6Address, Ipv6Cidr};
 use stack::frame::FRAME_MAX;
 use stack::stats::Path;
 use stack::{
     Action, Answer, Config, Diverted, Event, FrameBuf, Origin, PortConfig, PortId, Rejection, Route, Router,
-    Source, Stats, Verdict,
+    Source, Stats, Target, Verdict,
 };
+
+/// Bytes of a VLAN tag.
+const TAG: usize = 4;
 
 /// A frame that left the router.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +70,9 @@ pub fn config(world: &World) -> Config {
     config.midnight_offset_ms = Some(1_000);
     for port in &world.ports {
         let mac = EthernetAddress(port.mac);
-        let mut made = PortConfig { mac, mtu: port.mtu, addresses: Default::default() };
+        let mut made = PortConfig::new(mac, port.mtu);
         made.addresses.push(Ipv4Cidr::new(port.address, port.prefix)).expect("room for one address");
+        made.ipv6.push(Ipv6Cidr::new(port.ipv6, IPV6_PREFIX)).expect("room for one address");
         config.ports.push(made).expect("the world has no more ports than a router may have");
     }
     config
@@ -81,7 +86,7 @@ impl Sim {
 
     /// The same, configured otherwise.
     pub fn lab_with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut sim = Self::cold(change, Sizes::default());
+        let mut sim = Self::cold(change, SIZES);
         sim.prime();
         sim
     }
@@ -114,12 +119,23 @@ impl Sim {
         self.now
     }
 
-    /// Lets every host greet the router with an ARP request, and forgets what that sent and counted.
+    /// Lets every host greet the router by ARP and Neighbour Discovery, and forgets what that sent and counted.
+    ///
+    /// # Panics
+    /// If the router does not take a greeting.
     pub fn prime(&mut self) {
         for (port, at) in self.world.clone().ports.iter().enumerate() {
             for host in &at.hosts {
-                let verdict = self.send(port as u8, &frames::arp_request(host, at.address));
-                assert_eq!(verdict, Verdict::Consume);
+                let mut greetings = vec![frames::arp_request(host, at.address)];
+                if !self.router.config().ports[port].ipv6.is_empty() {
+                    let ends = ((host.ipv6, host.mac), (at.ipv6, at.mac));
+                    greetings.push(frames_v6::asks(ends.0, at.ipv6));
+                    let flags = frames_v6::S | frames_v6::O;
+                    greetings.push(frames_v6::advertisement(ends, flags, host.ipv6, Some(host.mac)));
+                }
+                for greeting in greetings {
+                    assert_eq!(self.send(port as u8, &greeting), Verdict::Consume);
+                }
             }
         }
         self.out.clear();
@@ -131,14 +147,32 @@ impl Sim {
     /// # Panics
     /// If the router refuses it.
     pub fn route(&mut self, prefix: Ipv4Cidr, next_hop: Option<[u8; 4]>, port: u8) {
-        let route = Route { prefix, next_hop: next_hop.map(Into::into), port: PortId(port) };
+        let route = Route::<Ipv4Address> {
+            prefix,
+            target: next_hop.map_or(Target::OnLink, |hop| Target::Via(hop.into())),
+            port: PortId(port),
+        };
         self.router.add_route(route).expect("room for a route");
+    }
+
+    /// Adds an IPv6 route.
+    ///
+    /// # Panics
+    /// If the router refuses it.
+    pub fn route_v6(&mut self, prefix: Ipv6Cidr, target: Target<Ipv6Address>, port: u8) {
+        self.router.add_route(Route { prefix, target, port: PortId(port) }).expect("room for a route");
     }
 
     /// Receives a frame.
     pub fn send(&mut self, port: u8, frame: &[u8]) -> Verdict {
-        let mut buffer = frame.to_vec();
-        let mut in_place = FrameBuf::new(&mut buffer);
+        // With room for a VLAN tag, as every caller that has VLAN ports leaves.
+        self.send_with_room(port, frame, TAG)
+    }
+
+    /// Receives a frame in a buffer with this much room before it.
+    pub fn send_with_room(&mut self, port: u8, frame: &[u8], room: usize) -> Verdict {
+        let mut buffer = [&vec![0xaa; room], frame].concat();
+        let mut in_place = FrameBuf::with_room(&mut buffer, room, frame.len());
         let verdict = self.router.handle_frame(self.now, PortId(port), &mut in_place);
         if let Verdict::Forward { port } = verdict {
             let origin = Origin::Forwarded { received_len: frame.len(), path: Path::Fast };
@@ -180,9 +214,11 @@ impl Sim {
         self.settle();
     }
 
-    /// The hosts whose MAC addresses the router knows.
+    /// The hosts whose MAC addresses the router knows, by IPv4 and by IPv6 address.
     pub fn neighbors(&self) -> Vec<Neighbor> {
-        self.router.neighbors().iter().map(|(port, address, mac)| (port, address, mac.0)).collect()
+        let v4 = self.router.neighbors().iter().map(|(port, address, mac)| (port, address.into(), mac.0));
+        let v6 = self.router.neighbors_v6().iter().map(|(port, address, mac)| (port, address.into(), mac.0));
+        v4.chain(v6).collect()
     }
 
     /// Every event since the last call, in order.

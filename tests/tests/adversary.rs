@@ -3,20 +3,25 @@
 //! Every frame that is injected is judged by [`tests::checker`], which knows nothing of approval. Every answer
 //! that was not approved and applied must leave no trace but a counter.
 
+use pktgen::build::{Extension, Ipv6, ethertype, icmpv6, protocol, tag};
 use pktgen::dice::{Draw, rng_for};
-use pktgen::{Generator, World, echo};
+use pktgen::generate::Expected;
+use pktgen::{Family, Generator, World, echo};
 use smoltcp::time::Duration;
 use stack::{
     Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Mode, Origin, PortId, Posture, Rejection,
-    Source,
+    Source, Verdict,
 };
 use std::collections::BTreeMap;
-use tests::{Divert, Sim, checker};
+use std::net::Ipv6Addr;
+use tests::{Divert, Sim, checker, frames_v6};
 
 const ANSWERS: u64 = 1_000_000;
 
 /// The reasons about which an answer may send something.
-const TEMPTING: [Anomaly; 9] = [
+const TEMPTING: [Anomaly; 10] = [
+    Anomaly::VlanPriorityTag,
+    // Twice, because half of them hold IPv6, about which nothing else is granted.
     Anomaly::VlanPriorityTag,
     Anomaly::SnapIpv4,
     Anomaly::Ipv4OptionTransit,
@@ -61,11 +66,20 @@ fn tempting_frame(rng: &mut impl Draw, divert: &Divert, world: &World) -> (PortI
             let at = rng.below(frame.len());
             frame[at] ^= 1 << rng.below(8);
         }
-        // A spoofed source under a right checksum.
-        2 if frame.len() >= 34 => {
-            let spoofed = [rng.byte(), rng.byte(), rng.byte(), rng.byte()];
-            frame[26..30].copy_from_slice(&spoofed);
-            pktgen::build::seal_ipv4(&mut frame[14..]);
+        // A spoofed source, a packet that has aged more or less than it should, or another payload, all under
+        // right checksums.
+        2 if frame.len() >= 54 => {
+            let ipv6 = frame[12..14] == [0x86, 0xdd];
+            match (rng.below(3), ipv6) {
+                (0, false) => frame[26..30].copy_from_slice(&rng.bytes(4)),
+                (0, true) => frame[22..38].copy_from_slice(&rng.bytes(16)),
+                (1, _) => {
+                    let at = if ipv6 { 21 } else { 22 };
+                    frame[at] = frame[at].wrapping_add(*rng.pick(&[1, 255]));
+                }
+                _ => *frame.last_mut().expect("at least 54") ^= 1 << rng.below(8),
+            }
+            reseal(&mut frame);
         }
         // More than was asked for.
         3 => {
@@ -82,6 +96,22 @@ fn tempting_frame(rng: &mut impl Draw, divert: &Divert, world: &World) -> (PortI
         _ => {}
     }
     (port, frame)
+}
+
+/// Puts the checksums of the packet and of what it carries right, as far as there are any.
+fn reseal(frame: &mut [u8]) {
+    let packet = &mut frame[14..];
+    if packet[0] >> 4 == 4 {
+        let header = usize::from(packet[0] & 15) * 4;
+        if packet[9] == 1 {
+            packet.get_mut(header..).into_iter().for_each(pktgen::build::seal_icmp);
+        }
+        return pktgen::build::seal_ipv4(packet);
+    }
+    let address = |at: usize| -> [u8; 16] { packet[at..at + 16].try_into().expect("16 bytes") };
+    let (source, destination) = (Ipv6Addr::from(address(8)), Ipv6Addr::from(address(24)));
+    let next_header = packet[6];
+    pktgen::build::seal_segment(source, destination, next_header, &mut packet[40..]);
 }
 
 /// What the adversary says about a frame; mostly wrong, now and then right.
@@ -168,8 +198,9 @@ fn torment(posture: Posture, seed: u64, answers: u64) -> BTreeMap<String, u64> {
         if index.is_multiple_of(500) {
             sim.prime();
         }
-        // Mutated ARP would teach the router MAC addresses that the checker cannot know.
-        if made.family == pktgen::Family::Arp && made.template == "arp" {
+        // Mutated ARP and Neighbour Discovery would teach the router MAC addresses that the checker cannot know.
+        let teaches = matches!(made.family, Family::Arp | Family::Nd) && made.expected == Expected::Unknown;
+        if teaches {
             continue;
         }
         let _ = sim.send(made.port, &made.bytes);
@@ -217,6 +248,9 @@ fn torment(posture: Posture, seed: u64, answers: u64) -> BTreeMap<String, u64> {
                         );
                     }
                     *outcomes.entry("injected".to_owned()).or_insert(0) += 1;
+                    if sent.bytes[12..14] == [0x86, 0xdd] {
+                        *outcomes.entry("injected IPv6".to_owned()).or_insert(0) += 1;
+                    }
                 }
             }
             assert!(acted <= 1, "seed {seed} frame {index}: {acted} answers acted on one frame");
@@ -242,7 +276,8 @@ fn a_million_adversarial_answers_inject_nothing_but_what_is_right() {
             *all.entry(outcome).or_insert(0_u64) += count;
         }
     }
-    let answers: u64 = all.iter().filter(|(name, _)| *name != "injected").map(|(_, count)| count).sum();
+    let answers: u64 =
+        all.iter().filter(|(name, _)| !name.starts_with("injected")).map(|(_, count)| count).sum();
     assert!(answers >= ANSWERS);
     // An adversary that is never refused for some reason has not tried.
     let at_apply = [Rejection::StaleEpoch, Rejection::ForeignRouter, Rejection::RateLimited];
@@ -253,5 +288,37 @@ fn a_million_adversarial_answers_inject_nothing_but_what_is_right() {
             assert!(all.contains_key(&format!("rejected {rejection}")), "never {rejection}: {all:#?}");
         }
     }
-    assert!(all["injected"] > 10_000, "{all:#?}");
+    assert!(all["injected"] > 10_000 && all["injected IPv6"] > 1_000, "{all:#?}");
+}
+
+/// As far as the router looks into a packet, which in IPv6 is behind Hop-by-Hop Options, it answers for what it has
+/// repaired (RFC 4443 §2.3; RFC 8200 §4).
+#[test]
+fn a_repaired_message_with_a_wrong_checksum_stays_here() {
+    let (plain, behind) = (vec![], vec![Extension::HopByHop(vec![])]);
+    let far = vec![Extension::Destination(vec![])];
+    for (extensions, damage, right) in [
+        (&plain, 0, Ok(())),
+        (&plain, 1, Err(Rejection::Malformed)),
+        (&behind, 0, Ok(())),
+        (&behind, 1, Err(Rejection::Malformed)),
+        (&far, 1, Ok(())),
+    ] {
+        let mut sim = sim(Posture::Balanced);
+        let world = sim.world().clone();
+        let extensions = extensions.clone();
+        let header = Ipv6 { protocol: protocol::ICMPV6, extensions, ..frames_v6::transit() };
+        let mut message = icmpv6(header.source, header.destination, 128, 0, [0, 1, 0, 2], &[7; 8]);
+        *message.last_mut().expect("8 bytes of data") ^= damage;
+        let frame = tag(&frames_v6::from_client(&header.packet(&message)), ethertype::VLAN, 0);
+        assert_eq!(sim.send(0, &frame), Verdict::Divert(Anomaly::VlanPriorityTag));
+        let divert = sim.diverts().remove(0);
+        assert_eq!(sim.answer(&divert.answer(Action::StripTag)), right, "{header:?} {damage}");
+        let sent = sim.transmitted();
+        assert_eq!(sent.len(), usize::from(right.is_ok()));
+        for sent in sent {
+            let judged = checker::judge(&world, &sim.neighbors(), Posture::Balanced, &divert, &sent);
+            assert_eq!(judged, Ok(ActionKind::StripTag));
+        }
+    }
 }

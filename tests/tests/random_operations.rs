@@ -11,6 +11,7 @@ use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 use stack::answer::frame_check::well_formed;
 use stack::{
     Action, ActionKind, Anomaly, Approved, Config, EchoDelta, Mode, Origin, PortId, Posture, Rate, Route,
+    Target,
 };
 use tests::storage::Sizes;
 use tests::{Divert, Sim};
@@ -40,7 +41,7 @@ fn nothing_panics_and_the_books_balance_whatever_happens() {
 fn one_router(rng: &mut impl Draw, seed: u64) -> u64 {
     let mut world = World::with_ports(2 + rng.below(3) as u8);
     for port in &mut world.ports {
-        port.mtu = *rng.pick(&[576, 577, 1000, 1500, 1514]);
+        port.mtu = *rng.pick(&[1280, 1281, 1400, 1500, 1514]);
     }
     let sizes = Sizes {
         routes: 8 + rng.below(8),
@@ -49,6 +50,10 @@ fn one_router(rng: &mut impl Draw, seed: u64) -> u64 {
         diverts: 64,
         transmit: *rng.pick(&[1, 2, 8, 64]),
         events: *rng.pick(&[0, 1, 64]),
+        routes_index: [0, 17][rng.below(2)],
+        echoes: 1 + rng.below(4),
+        status: rng.below(3),
+        reassembly: rng.below(4),
     };
     let generator = Generator::new(world.clone(), seed).with_mix(Mix { healthy: 1, odd: 2, mutant: 2 });
     let mut sim = Sim::new(world, |config| randomise(config, rng), sizes);
@@ -178,8 +183,17 @@ fn change_routes(sim: &mut Sim, rng: &mut impl Draw) {
     if rng.one_in(2) {
         sim.router.remove_route(prefix);
     } else {
-        let next_hop = rng.one_in(2).then(|| Ipv4Address::new(10, 0, rng.below(4) as u8, 9));
+        let via = Target::Via(Ipv4Address::new(10, 0, rng.below(4) as u8, 9));
+        let target = *rng.pick(&[
+            Target::OnLink,
+            Target::OnLink,
+            via,
+            via,
+            Target::Unreachable,
+            Target::Prohibited,
+            Target::Blackhole,
+        ]);
         // The table may be full, and there may be no such port.
-        let _ = sim.router.add_route(Route { prefix, next_hop, port: PortId(rng.below(5) as u8) });
+        let _ = sim.router.add_route(Route { prefix, target, port: PortId(rng.below(5) as u8) });
     }
 }

@@ -1,8 +1,11 @@
 //! Defects that were found once, each with what it was and how it was found. None may come back.
 
 use pktgen::World;
-use pktgen::build::{Ipv4, adds_up, ethernet, icmp, icmp_type, protocol};
-use tests::{Sent, Sim};
+use pktgen::build::{Ipv4, Ipv6, Tcp, adds_up, ethernet, flags, icmp, icmp_type, protocol};
+use smoltcp::wire::Ipv6Cidr;
+use stack::{PortId, Target, Verdict};
+use std::net::Ipv6Addr;
+use tests::{Sent, Sim, frames_v6};
 
 /// An echo request of the client to the router in fragments of up to 1480 bytes of payload.
 fn echo_in_fragments(ident: u16, payload: &[u8]) -> Vec<Vec<u8>> {
@@ -75,4 +78,41 @@ fn a_later_fragment_is_not_read_as_a_message() {
     let reply = reassemble(&sim.transmitted()).expect("a whole reply");
     assert!(adds_up(&reply) && reply[8..] == [3; 3_000]);
     assert_eq!(sim.router.stats().icmp_errors, 0);
+}
+
+/// smoltcp 0.14 takes every IPv6 packet for its own whose destination ends in the same 16 bits as one of its
+/// addresses, and answers as that destination. Found in its sources (`has_solicited_node`): only exactly our own
+/// addresses may reach it, and transit that ends like one of ours is transit.
+#[test]
+fn transit_to_an_address_that_ends_like_ours_is_forwarded_and_never_answered() {
+    let world = World::lab();
+    let (client, server) = (world.ports[0].hosts[0], world.ports[1].hosts[0]);
+    for ours in [world.ports[0].ipv6, world.ports[1].ipv6, world.ports[0].link_local()] {
+        let low = ours.to_bits() & 0xffff;
+        for network in [0x2001_0db8_ffff_u128 << 80, 0xfd00_0003 << 96, 0xfd00_0002_0000_0001 << 64] {
+            let mut sim = Sim::lab();
+            let target = Target::Via(server.ipv6);
+            sim.route_v6(Ipv6Cidr::new(Ipv6Addr::UNSPECIFIED, 0), target, 1);
+            let header = Ipv6::new(client.ipv6, Ipv6Addr::from_bits(network | low));
+            // An echo request, a UDP echo, a datagram to a closed port, a TCP SYN: whatever the host would answer.
+            let syn = Tcp { flags: flags::SYN, ..Tcp::new(4000, 80) };
+            let segment = syn.segment(header.source, header.destination, b"");
+            let packets = [
+                frames_v6::icmp(&header, 128, 0, [0; 4], b"ping"),
+                frames_v6::udp(&header, 7, b"echo"),
+                frames_v6::udp(&header, 9999, b"closed"),
+                Ipv6 { protocol: protocol::TCP, ..header.clone() }.packet(&segment),
+            ];
+            for packet in packets {
+                let frame = frames_v6::from_client(&packet);
+                assert_eq!(sim.send(0, &frame), Verdict::Forward { port: PortId(1) });
+                let right = frames_v6::forwarded(&frame, world.ports[1].mac, server.mac);
+                let sent: Vec<_> = sim.transmitted().into_iter().map(|sent| sent.bytes).collect();
+                assert_eq!(sent, [right]);
+                sim.expect(|d| {
+                    d.forwards(frame.len(), frame.len());
+                });
+            }
+        }
+    }
 }

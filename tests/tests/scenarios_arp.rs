@@ -10,7 +10,7 @@ use stack::stats::{Disposition, Path};
 use stack::{Anomaly, DropReason, Origin, PortId, Rate, Verdict};
 use std::net::Ipv4Addr;
 use tests::frames::{self, CLIENT, ROUTER_0, ROUTER_1, SERVER, from_client, from_server, transit};
-use tests::storage::Sizes;
+use tests::storage::{SIZES, Sizes};
 use tests::{Sent, Sim};
 
 const ARP_LEN: usize = 42;
@@ -25,7 +25,7 @@ fn asks_for(port: usize, target: Ipv4Addr) -> Sent {
 
 /// A router that knows the client only.
 fn without_server() -> Sim {
-    let mut sim = Sim::cold(|_| (), Sizes::default());
+    let mut sim = Sim::cold(|_| (), SIZES);
     assert_eq!(sim.send(0, &frames::arp_request(&CLIENT, ROUTER_0.address)), Verdict::Consume);
     let reply = frames::arp_reply(&ROUTER_0, &CLIENT);
     assert_eq!(sim.transmitted(), [originated(0, reply)]);
@@ -110,7 +110,7 @@ fn a_neighbour_that_never_answers_is_reported_unreachable() {
 
 #[test]
 fn the_waiting_room_is_bounded_for_each_neighbour_and_in_all() {
-    let sizes = Sizes { waiting: 6, ..Sizes::default() };
+    let sizes = Sizes { waiting: 6, ..SIZES };
     let mut sim = Sim::cold(|config| config.limits.waiting_per_neighbor = 4, sizes);
     let to = |last: u8| from_client(&frames::udp(&frames::to(Ipv4Addr::new(10, 0, 2, last)), 9, b"data"));
     let len = to(2).len();
@@ -133,7 +133,7 @@ fn the_waiting_room_is_bounded_for_each_neighbour_and_in_all() {
 
 #[test]
 fn a_probe_for_our_address_is_defended_and_teaches_nothing() {
-    let mut sim = Sim::cold(|_| (), Sizes::default());
+    let mut sim = Sim::cold(|_| (), SIZES);
     let prober = Host { address: Ipv4Addr::UNSPECIFIED, ..CLIENT };
     assert_eq!(sim.send(0, &frames::arp_request(&prober, ROUTER_0.address)), Verdict::Consume);
     assert_eq!(sim.transmitted(), [originated(0, frames::arp_reply(&ROUTER_0, &prober))]);
@@ -145,7 +145,7 @@ fn a_probe_for_our_address_is_defended_and_teaches_nothing() {
 
 #[test]
 fn requests_for_others_are_neither_answered_nor_remembered() {
-    let mut sim = Sim::cold(|_| (), Sizes::default());
+    let mut sim = Sim::cold(|_| (), SIZES);
     // For another host, and for the router's address on another network (which is not to be found here).
     for target in [Ipv4Addr::new(10, 0, 1, 77), ROUTER_1.address] {
         assert_eq!(sim.send(0, &frames::arp_request(&CLIENT, target)), Verdict::Consume);
@@ -210,7 +210,7 @@ fn a_neighbour_that_moves_is_followed_and_a_stale_one_confirmed() {
 #[test]
 fn a_full_table_is_named_and_frees_itself_of_the_silent() {
     // Each of the two ports has half of the table, and half of that may be asked for.
-    let sizes = Sizes { neighbors: 16, waiting: 64, ..Sizes::default() };
+    let sizes = Sizes { neighbors: 16, waiting: 64, ..SIZES };
     let mut sim = Sim::cold(|config| config.limits.icmp_error_rate = Rate { per_second: 0, burst: 0 }, sizes);
     let to = |last: u8| from_client(&frames::udp(&frames::to(Ipv4Addr::new(10, 0, 2, last)), 9, b"data"));
     // Someone scans the network: nobody is there.
@@ -227,7 +227,7 @@ fn a_full_table_is_named_and_frees_itself_of_the_silent() {
 
 #[test]
 fn the_routers_own_packets_wait_for_a_neighbour_too() {
-    let mut sim = Sim::cold(|_| (), Sizes::default());
+    let mut sim = Sim::cold(|_| (), SIZES);
     // An echo request from a host that the router has not heard of: the reply has to wait.
     let request = from_server(&frames::echo_request(&Ipv4::new(SERVER.address, ROUTER_0.address), 1));
     assert_eq!(sim.send(1, &request), Verdict::Deliver);
@@ -243,7 +243,7 @@ fn the_routers_own_packets_wait_for_a_neighbour_too() {
         d.consumes(ARP_LEN).originates(reply.len());
     });
     // If it never answers, nobody is told: there is no error about an ICMP reply of our own.
-    let mut sim = Sim::cold(|_| (), Sizes::default());
+    let mut sim = Sim::cold(|_| (), SIZES);
     assert_eq!(sim.send(1, &build::pad(request)), Verdict::Deliver);
     sim.advance(Duration::from_secs(5));
     assert_eq!(sim.transmitted().len(), 3, "requests and nothing else");

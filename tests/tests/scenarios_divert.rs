@@ -9,7 +9,7 @@ use stack::stats::Path;
 use stack::{Action, ActionKind, Anomaly, DropReason, Event, Limits, Mode, PortId, Rate, Rejection, Verdict};
 use std::net::Ipv4Addr;
 use tests::frames::{self, CLIENT, ROUTER, SERVER, from_client, transit};
-use tests::storage::Sizes;
+use tests::storage::{SIZES, Sizes};
 use tests::{Delta, Sim};
 
 const TAG: Anomaly = Anomaly::VlanPriorityTag;
@@ -195,7 +195,7 @@ fn a_frame_longer_than_a_slot_is_refused_by_name() {
 
 #[test]
 fn events_tell_the_story_and_lost_ones_are_counted() {
-    let mut sim = Sim::cold(|_| (), Sizes { events: 3, ..Sizes::default() });
+    let mut sim = Sim::cold(|_| (), Sizes { events: 3, ..SIZES });
     sim.prime();
     let frame = tagged(0, 0);
     for _ in 0..2 {

@@ -112,7 +112,7 @@ fn time_to_live_0_and_1_are_reported_and_the_quote_is_what_was_received() {
 #[test]
 fn no_route_is_reported_to_the_source() {
     let mut sim = Sim::lab();
-    let packet = frames::udp(&frames::to([192, 0, 2, 1].into()), 9, &[7; 600]);
+    let packet = frames::udp(&frames::to([192, 1, 2, 1].into()), 9, &[7; 600]);
     let frame = from_client(&packet);
     assert_eq!(sim.send(0, &frame), Verdict::Drop(DropReason::NoRoute));
     let right = frames::icmp_error(0, 3, 0, [0; 4], &packet);
@@ -156,7 +156,7 @@ fn the_longest_prefix_wins_and_withdrawal_falls_back() {
         Verdict::Forward { port } => port.0,
         other => panic!("{other:?}"),
     };
-    let hosts = [[172, 16, 5, 9], [172, 16, 5, 8], [172, 16, 6, 1], [198, 51, 100, 1]];
+    let hosts = [[172, 16, 5, 9], [172, 16, 5, 8], [172, 16, 6, 1], [198, 52, 100, 1]];
     assert_eq!(hosts.map(|to| egress(&mut sim, to)), [1, 0, 1, 0]);
     for (prefix, expected) in
         [(cidr([172, 16, 5, 9], 32), 0), (cidr([172, 16, 5, 0], 24), 1), (cidr([172, 16, 0, 0], 12), 0)]

@@ -167,9 +167,13 @@ fn errors_about_fragmented_datagrams_obey_the_same_limits() {
     let mut sim = Sim::lab_with(|config| config.limits.icmp_error_rate = none);
     let header = Ipv4 { identification: 5, ..header(0, 0) };
     let datagram = build::udp(header.source, header.destination, 4000, 9999, &[1; 40]);
-    for part in pieces(&header, &datagram, 24) {
-        assert_eq!(sim.send(0, &from_client(&part)), Verdict::Deliver);
+    let parts = pieces(&header, &datagram, 24);
+    let (last, first) = parts.split_last().unwrap();
+    for part in first {
+        assert_eq!(sim.send(0, &from_client(part)), Verdict::Deliver);
     }
+    // Nobody knows before whom it is for.
+    assert_eq!(sim.send(0, &from_client(last)), Verdict::Drop(DropReason::PortUnreachable));
     assert_eq!(sim.transmitted(), [], "the port's token bucket is empty");
 }
 

@@ -1,17 +1,17 @@
 //! Scenarios: about what no ICMP error may be sent, and how many may.
 //!
-//! Read first: RFC 1812 §4.3.2.7, §4.3.2.8; RFC 1122 §3.2.2.
+//! Read first: RFC 1812 §4.3.2.7, §4.3.2.8, §5.2.7.1; RFC 1122 §3.2.2.
 
 use pktgen::build::{Ipv4, protocol};
 use smoltcp::time::Duration;
 use smoltcp::wire::Ipv4Cidr;
-use stack::{Anomaly, DropReason, Rate, Verdict};
+use stack::{Anomaly, ConfigError, DropReason, PortId, Rate, Route, Target, Verdict};
 use std::net::Ipv4Addr;
 use tests::Sim;
 use tests::frames::{self, CLIENT, ROUTER_0, from_client, transit};
 
 /// Nowhere: no route leads there, so every packet for it calls for 3/0.
-const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 99);
+const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 1, 2, 99);
 
 fn silent(sim: &mut Sim, frame: &[u8], what: &str) {
     assert_eq!(sim.send(0, frame), Verdict::Drop(DropReason::NoRoute), "{what}");
@@ -40,6 +40,39 @@ fn no_error_about_an_icmp_error_or_a_message_that_may_be_one() {
         let right = frames::icmp_error(0, 3, 0, [0; 4], &packet);
         assert_eq!(sim.transmitted().remove(0).bytes, right, "type {kind}");
     }
+}
+
+/// C26: unreachable, prohibited and blackhole routes; the port of such a route need not exist.
+#[test]
+fn a_route_may_lead_nowhere_and_say_so() {
+    let mut sim = Sim::lab();
+    let packet = frames::udp(&frames::to(NOWHERE), 9, b"x");
+    let frame = from_client(&packet);
+    let prefix = Ipv4Cidr::new(NOWHERE, 24);
+    for (target, reason, code) in [
+        (Target::<smoltcp::wire::Ipv4Address>::Unreachable, DropReason::RouteUnreachable, Some(1)),
+        (Target::Prohibited, DropReason::RouteProhibited, Some(13)),
+        (Target::Blackhole, DropReason::RouteBlackhole, None),
+    ] {
+        sim.router
+            .add_routes([Route { prefix, target, port: PortId(99) }].into_iter())
+            .expect("room for one");
+        assert_eq!(sim.send(0, &frame), Verdict::Drop(reason));
+        let right = code.map(|code| frames::icmp_error(0, 3, code, [0; 4], &packet));
+        let sent: Vec<_> = sim.transmitted().into_iter().map(|sent| sent.bytes).collect();
+        assert_eq!(sent, right.clone().into_iter().collect::<Vec<_>>(), "{reason}");
+        sim.expect(|d| {
+            d.drops(reason, frame.len());
+            if let Some(right) = &right {
+                d.reports(right.len());
+            }
+        });
+    }
+    assert!(sim.router.remove_route(prefix));
+    assert_eq!(sim.send(0, &frame), Verdict::Drop(DropReason::NoRoute));
+    let elsewhere = Route::<smoltcp::wire::Ipv4Address> { prefix, target: Target::OnLink, port: PortId(99) };
+    let refused = sim.router.add_routes([elsewhere].into_iter());
+    assert_eq!(refused, Err(ConfigError::RoutePort(PortId(99))));
 }
 
 #[test]
@@ -146,7 +179,7 @@ fn an_error_goes_back_by_the_route_to_the_source_from_an_address_there() {
     assert_eq!(sent.bytes[26..34], [10, 0, 2, 1, 172, 16, 0, 5]);
     assert_eq!(sent.bytes[..6], frames::SERVER.mac);
     // Without any way back there is nothing to send.
-    let header = Ipv4 { ttl: 1, source: [198, 51, 100, 5].into(), ..transit() };
+    let header = Ipv4 { ttl: 1, source: [198, 52, 100, 5].into(), ..transit() };
     let _ = sim.send(0, &from_client(&frames::udp(&header, 9, b"x")));
     assert_eq!(sim.transmitted(), []);
     assert_eq!(sim.router.stats().originated_lost, 1);

@@ -26,6 +26,7 @@ pub(super) struct File {
 pub(super) struct RouterTable {
     pub(super) posture: Option<Spanned<String>>,
     pub(super) backend: Option<Spanned<String>>,
+    pub(super) offload: Option<bool>,
 }
 
 /// `[[port]]`
@@ -33,10 +34,13 @@ pub(super) struct RouterTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct PortEntry {
     pub(super) name: Spanned<String>,
-    pub(super) mac: Spanned<String>,
+    pub(super) mac: Option<Spanned<String>>,
     #[serde(default = "ethernet_mtu")]
     pub(super) mtu: Spanned<usize>,
     pub(super) addresses: Vec<Spanned<String>>,
+    pub(super) trunk: Option<Spanned<String>>,
+    pub(super) vlan: Option<Spanned<u32>>,
+    pub(super) reverse_path: Option<Spanned<String>>,
 }
 
 fn ethernet_mtu() -> Spanned<usize> {
@@ -49,7 +53,9 @@ fn ethernet_mtu() -> Spanned<usize> {
 pub(super) struct RouteEntry {
     pub(super) prefix: Spanned<String>,
     pub(super) next_hop: Option<Spanned<String>>,
-    pub(super) port: Spanned<String>,
+    pub(super) port: Option<Spanned<String>>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<Spanned<String>>,
 }
 
 /// `[limits]`
@@ -64,4 +70,8 @@ pub(super) struct LimitsTable {
     pub(super) diverts_per_source: Option<Spanned<u32>>,
     pub(super) observe_one_in: Option<Spanned<u32>>,
     pub(super) icmp_errors_per_second: Option<Spanned<u32>>,
+    pub(super) neighbor_lifetime_s: Option<Spanned<u32>>,
+    pub(super) neighbor_interval_ms: Option<Spanned<u32>>,
+    pub(super) neighbor_attempts: Option<Spanned<u32>>,
+    pub(super) packets_per_neighbor: Option<Spanned<u32>>,
 }

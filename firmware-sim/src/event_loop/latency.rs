@@ -4,7 +4,10 @@ use hdrhistogram::Histogram;
 use llm_slowpath::Latency;
 use smoltcp::time::Instant;
 use stack::{Anomaly, DivertId, Diverted};
-use std::time::Duration;
+use std::time::{Duration, Instant as Timer};
+
+/// One frame in so many is timed: reading the clock twice takes as long as forwarding a frame.
+const SAMPLED: u32 = 64;
 
 /// A divert that is under way.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +22,8 @@ struct UnderWay {
 #[derive(Debug)]
 pub struct Latencies {
     fast: Histogram<u64>,
+    /// Frames until the next one that is timed.
+    until_sample: u32,
     /// By reason: from reception to the approved action, its frame sent.
     slow: Vec<Histogram<u64>>,
     /// By slot of the divert arena.
@@ -31,13 +36,27 @@ impl Latencies {
         let histogram = |high| Histogram::new_with_bounds(1, high, 2).expect("the bounds are constants");
         Self {
             fast: histogram(10_000_000_000),
+            until_sample: 0,
             slow: Anomaly::ALL.iter().map(|_| histogram(300_000_000)).collect(),
             under_way: Vec::new(),
         }
     }
 
-    pub(super) fn fast(&mut self, took: Duration) {
-        self.fast.saturating_record((took.as_nanos() as u64).max(1));
+    /// Starts to time a frame, if it is one of the sample.
+    pub(super) fn start(&mut self) -> Option<Timer> {
+        if self.until_sample > 0 {
+            self.until_sample -= 1;
+            return None;
+        }
+        self.until_sample = SAMPLED - 1;
+        Some(Timer::now())
+    }
+
+    /// `handle_frame` has returned.
+    pub(super) fn fast(&mut self, started: Option<Timer>) {
+        if let Some(started) = started {
+            self.fast.saturating_record((started.elapsed().as_nanos() as u64).max(1));
+        }
     }
 
     pub(super) fn diverted(&mut self, diverted: &Diverted) {
@@ -67,7 +86,7 @@ impl Latencies {
         }
     }
 
-    /// `handle_frame` alone, for every frame received.
+    /// `handle_frame` alone, for one in 64 of the frames received.
     pub fn handle_frame(&self) -> Latency {
         quantiles(&self.fast, Duration::from_nanos)
     }

@@ -1,17 +1,15 @@
 //! [`LabHost`] for a host with a Linux kernel: every socket is made in the host's namespace.
 
-use super::host::{Connector, Datagrams, LabHost, Listener, Stream};
+use super::host::{Connector, Datagrams, Family, LabHost, Listener, Stream};
 use super::namespace::{Host, HostPlan};
 use super::sys;
 use super::traffic::counters::KernelCounters;
 use super::traffic::ping::{PingPlan, PingReport, spawn_iputils};
 use super::traffic::raw::RawSender;
 use super::traffic::{Running, Stop};
-use crate::port::Sent;
-use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
@@ -21,32 +19,50 @@ impl LabHost for Host {
         Self::plan(self)
     }
 
-    fn open_icmp(&self, peer: Ipv4Addr) -> io::Result<Box<dyn Datagrams>> {
+    fn has_kernel(&self) -> bool {
+        true
+    }
+
+    fn open_icmp(&self, peer: IpAddr) -> io::Result<Box<dyn Datagrams>> {
+        let index = self.interface_index();
         let socket = self.run(move || {
-            let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4))?;
-            socket.connect(&SocketAddrV4::new(peer, 0).into())?;
+            let (domain, protocol) = match Family::of(peer) {
+                Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
+                Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
+            };
+            let socket = Socket::new(domain, Type::DGRAM, Some(protocol))?;
+            socket.connect(&scoped(SocketAddr::new(peer, 0), index).into())?;
             // Only in name a UDP socket: the kernel's ICMP datagram sockets have the same calls.
             Ok(UdpSocket::from(OwnedFd::from(socket)))
         });
         let socket: UdpSocket = named(self, "no ICMP socket", "set net.ipv4.ping_group_range", socket)?;
-        Ok(Box::new(socket))
+        Ok(Box::new(KernelDatagrams { socket, index }))
     }
 
-    fn open_udp(&self, l4_port: u16, peer: Option<SocketAddrV4>) -> io::Result<Box<dyn Datagrams>> {
-        let local = self.plan().address;
+    fn open_udp(
+        &self,
+        family: Family,
+        l4_port: u16,
+        peer: Option<SocketAddr>,
+    ) -> io::Result<Box<dyn Datagrams>> {
+        let (index, own) = (self.interface_index(), self.own(family)?);
+        let is_link_local = |to: SocketAddr| matches!(to.ip(), IpAddr::V6(to) if to.is_unicast_link_local());
+        // To a link-local peer the host speaks from its own link-local address (RFC 6724 §5).
+        let local = if peer.is_some_and(is_link_local) { Ipv6Addr::UNSPECIFIED.into() } else { own };
         let socket = self.run(move || {
             let socket = UdpSocket::bind((local, l4_port))?;
             // A connected socket hears only its peer, and of its ICMP errors.
             if let Some(peer) = peer {
-                socket.connect(peer)?;
+                socket.connect(scoped(peer, index))?;
             }
             Ok(socket)
         });
-        Ok(Box::new(named(self, &format!("no UDP port {l4_port}"), "choose another port", socket)?))
+        let socket = named(self, &format!("no UDP port {l4_port}"), "choose another port", socket)?;
+        Ok(Box::new(KernelDatagrams { socket, index }))
     }
 
-    fn listen(&self, l4_port: u16) -> io::Result<Box<dyn Listener>> {
-        let local = self.plan().address;
+    fn listen(&self, family: Family, l4_port: u16) -> io::Result<Box<dyn Listener>> {
+        let local = self.own(family)?;
         let listener = self.run(move || {
             let listener = TcpListener::bind((local, l4_port))?;
             listener.set_nonblocking(true).map(|()| listener)
@@ -55,31 +71,19 @@ impl LabHost for Host {
     }
 
     fn connector(&self) -> io::Result<Box<dyn Connector>> {
-        let (ask, asked) = channel::<SyncSender<io::Result<Socket>>>();
+        let (ask, asked) = channel::<Asked>();
         self.spawn("tcp sockets", move || {
-            for answer in asked {
+            for (domain, answer) in asked {
                 // Whoever asked waits for it.
-                let _ = answer.send(Socket::new(Domain::IPV4, Type::STREAM, None));
+                let _ = answer.send(Socket::new(domain, Type::STREAM, None));
             }
         })?;
-        Ok(Box::new(SocketMaker(ask)))
+        Ok(Box::new(SocketMaker { ask, index: self.interface_index() }))
     }
 
     fn open_raw(&self) -> io::Result<RawSender> {
-        let index = self.interface_index();
-        let socket = self.run(move || {
-            // With a protocol it would also receive, and fill up.
-            let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-            socket.bind(&sys::packet_address(index)).map(|()| socket)
-        });
-        let socket = named(self, "no packet socket", "grant CAP_NET_RAW, or run as root", socket)?;
-        Ok(RawSender::new(move |frame| match socket.send(frame) {
-            Ok(_) => Ok(Sent::Done),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {
-                Ok(Sent::Full)
-            }
-            Err(error) => Err(error),
-        }))
+        let sender = RawSender::open(self.namespace(), self.interface_index());
+        named(self, "no packet socket", "grant CAP_NET_RAW, or run as root", sender)
     }
 
     fn spawn_ping(&self, plan: &PingPlan, stop: Stop) -> io::Result<Running<PingReport>> {
@@ -90,7 +94,7 @@ impl LabHost for Host {
         KernelCounters::read(self)
     }
 
-    fn forget_neighbor(&self, address: Ipv4Addr) -> io::Result<()> {
+    fn forget_neighbor(&self, address: IpAddr) -> io::Result<()> {
         Self::forget_neighbor(self, address)
     }
 }
@@ -101,18 +105,39 @@ fn named<T>(host: &Host, what: &str, remedy: &str, result: io::Result<T>) -> io:
     })
 }
 
-impl Datagrams for UdpSocket {
-    fn send_to(&self, message: &[u8], to: SocketAddrV4) -> io::Result<()> {
-        Self::send_to(self, message, to).map(drop)
+/// Names the host's interface in a link-local address.
+fn scoped(to: SocketAddr, index: u32) -> SocketAddr {
+    match to {
+        SocketAddr::V6(to) if to.ip().is_unicast_link_local() => {
+            SocketAddrV6::new(*to.ip(), to.port(), 0, index).into()
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => to,
+    }
+}
+
+struct KernelDatagrams {
+    socket: UdpSocket,
+    /// The host's interface.
+    index: u32,
+}
+
+impl Datagrams for KernelDatagrams {
+    fn send_to(&self, message: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.socket.send_to(message, scoped(to, self.index)).map(drop)
     }
 
-    fn receive(&self, buffer: &mut [u8], within: Duration) -> io::Result<(usize, SocketAddrV4)> {
+    fn receive(&self, buffer: &mut [u8], within: Duration) -> io::Result<(usize, SocketAddr)> {
         // A zero timeout would mean "for ever".
-        self.set_read_timeout(Some(within.max(Duration::from_micros(1))))?;
-        match self.recv_from(buffer)? {
-            (length, SocketAddr::V4(from)) => Ok((length, from)),
-            (_, SocketAddr::V6(_)) => Err(io::ErrorKind::InvalidData.into()),
-        }
+        self.socket.set_read_timeout(Some(within.max(Duration::from_micros(1))))?;
+        self.socket.recv_from(buffer)
+    }
+
+    fn allow_fragmentation(&self) -> io::Result<()> {
+        sys::ignore_path_mtu(&self.socket)
+    }
+
+    fn path_mtu(&self) -> io::Result<u32> {
+        sys::path_mtu(&self.socket, self.socket.local_addr()?.is_ipv6())
     }
 }
 
@@ -145,14 +170,20 @@ impl Listener for TcpListener {
 }
 
 /// Asks a thread in the host's namespace for sockets, and connects them in the caller's.
-struct SocketMaker(Sender<SyncSender<io::Result<Socket>>>);
+struct SocketMaker {
+    ask: Sender<Asked>,
+    index: u32,
+}
+
+/// A socket of which domain, and where to send it.
+type Asked = (Domain, SyncSender<io::Result<Socket>>);
 
 impl Connector for SocketMaker {
-    fn connect(&self, to: SocketAddrV4, silence: Duration) -> io::Result<Box<dyn Stream>> {
+    fn connect(&self, to: SocketAddr, silence: Duration) -> io::Result<Box<dyn Stream>> {
         let (answer, socket) = sync_channel(1);
-        self.0.send(answer).map_err(io::Error::other)?;
+        self.ask.send((Domain::for_address(to), answer)).map_err(io::Error::other)?;
         let socket = socket.recv().map_err(io::Error::other)??;
-        socket.connect_timeout(&to.into(), silence)?;
+        socket.connect_timeout(&scoped(to, self.index).into(), silence)?;
         patient(socket.into(), silence)
     }
 }

@@ -1,18 +1,14 @@
-//! A Linux host of the lab: an anonymous network namespace with one TAP, held by a thread.
-//!
-//! Read first: `man 7 network_namespaces`. The namespace has no name and no process of its own: it ends
-//! with the thread and the descriptors, so nothing is left behind, even by SIGKILL.
+//! A Linux host of the lab: a network namespace with one TAP. Read first: `netns.rs`.
 
+use super::host::Family;
+use super::netns::{Namespace, NamespaceError};
 use crate::port::Netlink;
 use crate::port::tap::{Tap, TapError, TapOptions};
-use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getegid;
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
-use std::thread::JoinHandle;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// What a host is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,20 +27,36 @@ pub struct HostPlan {
     pub gateway: Option<Ipv4Addr>,
     /// Largest IP packet.
     pub mtu: u32,
+    /// Leave segmentation and checksums to the far end of the cable, if the kernel can?
+    pub offload: bool,
+    /// `None`: its kernel does not speak IPv6 at all.
+    pub ipv6: Option<Ipv6Plan>,
+}
+
+/// A host's IPv6 side; it has a link-local address, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ipv6Plan {
+    /// Its global address.
+    pub address: Ipv6Addr,
+    /// Length of its network's prefix.
+    pub prefix: u8,
+    /// Where everything else goes, if anywhere.
+    pub gateway: Option<Ipv6Addr>,
 }
 
 impl HostPlan {
-    /// The lab's `client`: 10.0.1.2/24 behind 10.0.1.1.
+    /// The lab's `client`: 10.0.1.2/24 behind 10.0.1.1, fd00:1::2/64 behind fd00:1::1.
     pub fn client() -> Self {
         Self::numbered("client", 1)
     }
 
-    /// The lab's `server`: 10.0.2.2/24 behind 10.0.2.1.
+    /// The lab's `server`: 10.0.2.2/24 behind 10.0.2.1, fd00:2::2/64 behind fd00:2::1.
     pub fn server() -> Self {
         Self::numbered("server", 2)
     }
 
     fn numbered(name: &str, network: u8) -> Self {
+        let ipv6 = |host| Ipv6Addr::new(0xfd00, network.into(), 0, 0, 0, 0, 0, host);
         Self {
             name: name.to_owned(),
             interface: "lan0".to_owned(),
@@ -53,6 +65,8 @@ impl HostPlan {
             prefix: 24,
             gateway: Some(Ipv4Addr::new(10, 0, network, 1)),
             mtu: 1500,
+            ipv6: Some(Ipv6Plan { address: ipv6(2), prefix: 64, gateway: Some(ipv6(1)) }),
+            offload: false,
         }
     }
 }
@@ -60,23 +74,13 @@ impl HostPlan {
 /// Why a host cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// No thread, or the thread went away.
-    #[error("host {host}: no thread ({source}): raise the limit on processes (ulimit -u)")]
-    Thread {
-        /// The host's name.
-        host: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// No network namespace.
-    #[error(
-        "host {host}: no network namespace ({source}): run as root, or allow unprivileged user namespaces"
-    )]
+    /// No thread or no namespace.
+    #[error("host {host}: {source}")]
     Namespace {
         /// The host's name.
         host: String,
-        /// What the kernel said.
-        source: io::Error,
+        /// Why, and what to do.
+        source: NamespaceError,
     },
     /// No TAP in it.
     #[error("host {host}: {source}")]
@@ -98,16 +102,13 @@ pub enum HostError {
     },
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
 /// A running host. Dropping it ends its thread; its namespace ends with its last socket.
 #[derive(Debug)]
 pub struct Host {
     plan: HostPlan,
     index: u32,
     warnings: Vec<String>,
-    jobs: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    namespace: Namespace,
 }
 
 impl Host {
@@ -116,23 +117,12 @@ impl Host {
     /// # Errors
     /// See [`HostError`].
     pub fn start(plan: HostPlan) -> Result<(Self, Tap), HostError> {
-        let (ready, made) = sync_channel(1);
-        let (jobs, inbox) = channel::<Job>();
-        let no_thread = |source| HostError::Thread { host: plan.name.clone(), source };
+        let namespace = Namespace::start(&format!("host {}", plan.name))
+            .map_err(|source| HostError::Namespace { host: plan.name.clone(), source })?;
         let inner = plan.clone();
-        let thread = std::thread::Builder::new()
-            .name(format!("host {}", plan.name))
-            .spawn(move || {
-                let made = set_up(&inner);
-                if ready.send(made).is_ok() {
-                    serve(&inbox);
-                }
-            })
-            .map_err(no_thread)?;
-        let gone = |_| no_thread(io::Error::other("it ended while it started"));
-        let (tap, warnings) = made.recv().map_err(gone)??;
+        let (tap, warnings) = namespace.run(move || set_up(&inner))?;
         let index = tap.index();
-        Ok((Self { plan, index, warnings, jobs: Some(jobs), thread: Some(thread) }, tap))
+        Ok((Self { plan, index, warnings, namespace }, tap))
     }
 
     /// What the host was told to be.
@@ -150,40 +140,41 @@ impl Host {
         &self.warnings
     }
 
-    /// Runs `job` in the host's namespace and waits for it: a socket made in it belongs to the host for ever.
-    ///
-    /// One job at a time, so a job makes things and returns; loads run in threads of their own.
-    ///
-    /// # Panics
-    /// With the job's own panic.
-    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let (answer, result) = sync_channel(1);
-        let jobs = self.jobs.as_ref().expect("the sender lives until the host is dropped");
-        jobs.send(Box::new(move || {
-            // The receiver waits below, and cannot be gone.
-            let _ = answer.send(catch_unwind(AssertUnwindSafe(job)));
-        }))
-        .expect("the host's thread serves until the sender is dropped");
-        match result.recv().expect("every job answers") {
-            Ok(value) => value,
-            Err(panic) => resume_unwind(panic),
-        }
+    /// The host's namespace.
+    pub const fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
-    /// Starts a thread that stays in the host's namespace; it ends when `body` returns.
+    /// Runs `job` in the host's namespace; see [`Namespace::run`].
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.namespace.run(job)
+    }
+
+    /// Starts a thread that stays in the host's namespace; see [`Namespace::spawn`].
     ///
     /// # Errors
     /// No thread can be started.
     pub fn spawn(&self, name: &'static str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        // A new thread is born into the namespace of the one that starts it.
-        self.run(move || std::thread::Builder::new().name(name.to_owned()).spawn(body).map(drop))
+        self.namespace.spawn(name, body)
     }
 
-    /// Makes the host forget a neighbour, so that its next packet there starts with ARP.
+    /// The host's own address of this family.
+    ///
+    /// # Errors
+    /// `Unsupported`: it has none.
+    pub fn own(&self, family: Family) -> io::Result<IpAddr> {
+        match (family, self.plan.ipv6) {
+            (Family::V4, _) => Ok(self.plan.address.into()),
+            (Family::V6, Some(ipv6)) => Ok(ipv6.address.into()),
+            (Family::V6, None) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Makes the host forget a neighbour, so that its next packet there starts with ARP or Neighbour Discovery.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn forget_neighbor(&self, address: Ipv4Addr) -> io::Result<()> {
+    pub fn forget_neighbor(&self, address: IpAddr) -> io::Result<()> {
         let index = self.index;
         self.run(move || Netlink::open()?.forget_neighbor(index, address))
     }
@@ -192,7 +183,7 @@ impl Host {
     ///
     /// # Errors
     /// There is no such interface yet, or the kernel refuses.
-    pub fn add_address(&self, interface: &str, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
+    pub fn add_address(&self, interface: &str, address: IpAddr, prefix: u8) -> io::Result<()> {
         let interface = interface.to_owned();
         self.run(move || {
             let netlink = Netlink::open()?;
@@ -201,37 +192,13 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            // Jobs catch their panics, so there is nothing to learn from it.
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(inbox: &Receiver<Job>) {
-    for job in inbox {
-        job();
-    }
-}
-
 /// Everything that must happen in the host's own thread: it alone is in the new namespace.
 fn set_up(plan: &HostPlan) -> Result<(Tap, Vec<String>), HostError> {
     let host = || plan.name.clone();
     let failed = |what| move |source| HostError::Configure { host: host(), what, source };
-    unshare(CloneFlags::CLONE_NEWNET)
-        .map_err(|errno| HostError::Namespace { host: host(), source: errno.into() })?;
     let mut warnings = Vec::new();
-    for scope in ["all", "default"] {
-        // `/proc/sys/net` shows the namespace of the thread that looks.
-        match fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6"), "1") {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                warnings.push(format!("host {}: IPv6 stays on ({error})", plan.name));
-            }
-            _ => {}
-        }
+    if let Err(error) = set_up_ipv6(plan.ipv6.is_some()) {
+        warnings.push(format!("host {}: IPv6 is as the kernel has it ({error})", plan.name));
     }
     // Lets the kernel's own ICMP sockets open, which check a reply before we see it.
     let group = getegid();
@@ -239,19 +206,65 @@ fn set_up(plan: &HostPlan) -> Result<(Tap, Vec<String>), HostError> {
         warnings.push(format!("host {}: no ICMP datagram sockets ({error})", plan.name));
     }
     let netlink = Netlink::open().map_err(failed("anything: no netlink socket"))?;
-    let loopback = netlink.link("lo").map_err(failed("the loopback interface"))?;
-    netlink.set_up(loopback.index).map_err(failed("the loopback interface up"))?;
     let options = TapOptions {
         mtu: Some(plan.mtu),
         kernel_mac: Some(plan.mac),
         kernel_addresses: vec![(plan.address, plan.prefix)],
+        offload: plan.offload,
     };
     let tap =
         Tap::open(&plan.interface, &options).map_err(|source| HostError::Tap { host: host(), source })?;
     if let Some(gateway) = plan.gateway {
-        netlink.add_default_route(tap.index(), gateway).map_err(failed("the default route"))?;
+        netlink.add_default_route(tap.index(), gateway.into()).map_err(failed("the default route"))?;
+    }
+    if let Some(Ipv6Plan { address, prefix, gateway }) = plan.ipv6 {
+        netlink.add_address(tap.index(), address.into(), prefix).map_err(failed("the IPv6 address"))?;
+        if let Some(gateway) = gateway {
+            netlink
+                .add_default_route(tap.index(), gateway.into())
+                .map_err(failed("the IPv6 default route"))?;
+        }
+        if !is_settled(&plan.interface) {
+            warnings.push(format!("host {}: its link-local address is still tentative", plan.name));
+        }
     }
     Ok((tap, warnings))
+}
+
+/// Waits for the kernel to make the link-local address, which it does a moment after the interface comes up.
+fn is_settled(interface: &str) -> bool {
+    const TENTATIVE: u8 = 0x40;
+    let usable = |line: &str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let [address, .., flags, name] = columns.as_slice() else { return false };
+        let settled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & TENTATIVE == 0);
+        address.starts_with("fe80") && *name == interface && settled
+    };
+    (0..200).any(|_| {
+        let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap_or_default();
+        addresses.lines().any(usable) || {
+            std::thread::sleep(Duration::from_millis(5));
+            false
+        }
+    })
+}
+
+/// How interfaces made from now on speak IPv6: not at all, or at once and unasked.
+fn set_up_ipv6(wanted: bool) -> io::Result<()> {
+    // `/proc/sys/net` shows the namespace of the thread that looks. A kernel without IPv6 has none of it.
+    let set = |name: &str, value: &str| match fs::write(format!("/proc/sys/net/ipv6/conf/{name}"), value) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !wanted => Ok(()),
+        result => result,
+    };
+    if !wanted {
+        return set("all/disable_ipv6", "1").and_then(|()| set("default/disable_ipv6", "1"));
+    }
+    set("all/disable_ipv6", "0")?;
+    set("default/disable_ipv6", "0")?;
+    // Addresses are of use at once: nobody else has them. And the gateway is known.
+    set("default/accept_dad", "0")?;
+    set("default/dad_transmits", "0")?;
+    set("default/router_solicitations", "0")
 }
 
 #[cfg(test)]
@@ -259,13 +272,14 @@ mod tests {
     use super::*;
     use crate::lab::privilege::{probe_tap, skip};
     use crate::port::Port;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]
     fn a_host_has_its_own_interfaces_and_no_ipv6() {
         if let Err(reason) = probe_tap() {
             return skip(&reason.to_string());
         }
-        let (host, tap) = Host::start(HostPlan::client()).unwrap();
+        let (host, tap) = Host::start(HostPlan { ipv6: None, ..HostPlan::client() }).unwrap();
         assert_eq!(tap.kernel_mac(), [2, 0, 0, 0, 1, 2]);
         assert_eq!(tap.name(), "lan0");
         assert!(host.warnings().is_empty(), "{:?}", host.warnings());
@@ -279,6 +293,26 @@ mod tests {
     }
 
     #[test]
+    fn a_host_has_ipv6_addresses_at_once_and_a_default_route() {
+        if let Err(reason) = probe_tap() {
+            return skip(&reason.to_string());
+        }
+        let (host, _tap) = Host::start(HostPlan::server()).unwrap();
+        assert!(host.warnings().is_empty(), "{:?}", host.warnings());
+        let read = |path: &'static str| host.run(move || fs::read_to_string(path).unwrap());
+        let addresses = read("/proc/thread-self/net/if_inet6");
+        for address in ["fd000002000000000000000000000002", "fe80000000000000000000fffe000202"] {
+            // The last but one column has the flags: permanent (0x80), and not tentative (0x40).
+            let line = addresses.lines().find(|line| line.starts_with(address));
+            let flags = line.and_then(|line| line.split_whitespace().nth(4)).unwrap_or_default();
+            assert_eq!(u8::from_str_radix(flags, 16).unwrap_or(0) & 0xc0, 0x80, "{address}: {addresses}");
+        }
+        let routes = read("/proc/thread-self/net/ipv6_route");
+        let default = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fd0000020000";
+        assert!(routes.lines().any(|line| line.starts_with(default) && line.contains("lan0")), "{routes}");
+    }
+
+    #[test]
     fn a_job_runs_inside_and_its_panic_comes_back() {
         if let Err(reason) = probe_tap() {
             return skip(&reason.to_string());
@@ -288,7 +322,7 @@ mod tests {
         let panic = catch_unwind(AssertUnwindSafe(|| host.run(|| panic!("inside")))).unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"inside"));
         assert_eq!(host.run(|| 1), 1);
-        assert!(host.forget_neighbor(Ipv4Addr::new(10, 0, 2, 1)).is_ok());
+        assert!(host.forget_neighbor(Ipv4Addr::new(10, 0, 2, 1).into()).is_ok());
     }
 
     #[test]

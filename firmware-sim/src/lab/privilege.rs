@@ -142,7 +142,7 @@ mod tests {
         }
         let Some(cable) = Cable::plug() else { return };
         let plan = ping::PingPlan {
-            target: Cable::SECOND,
+            target: Cable::SECOND.into(),
             count: 100_000,
             interval: Duration::from_millis(50),
             size: 56,

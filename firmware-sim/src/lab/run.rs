@@ -15,9 +15,10 @@ use crate::report::Outcome;
 use crate::storage;
 use llm_slowpath::{BackendSpec, SetupError};
 use smoltcp::time::Duration as RouterDuration;
-use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
+use smoltcp::wire::{EthernetAddress, Ipv4Cidr, Ipv6Cidr};
 use stack::{Anomaly, Config, ConfigError, Mode, PortConfig, Posture, Rate, Router};
 use std::io::{self, IsTerminal, Write};
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +46,8 @@ pub struct LabPlan {
     pub seed: u64,
     /// In memory, even where TAPs are to be had.
     pub memory: bool,
+    /// Super-frames and unfinished checksums over the TAPs, if the kernel can?
+    pub offload: bool,
     /// Where the decision log goes.
     pub decision_log: Option<PathBuf>,
     /// A folder for captures of what each host received.
@@ -92,7 +95,8 @@ struct Bench {
 fn set_up(plan: &LabPlan) -> Result<Bench, LabError> {
     let why_not =
         if plan.memory { Some("--memory".to_owned()) } else { probe_tap().err().map(|e| e.to_string()) };
-    let plans = [HostPlan::client(), HostPlan::server()];
+    let plans =
+        [HostPlan::client(), HostPlan::server()].map(|host| HostPlan { offload: plan.offload, ..host });
     let mut hosts: Vec<Arc<dyn LabHost>> = Vec::new();
     let mut ports: Vec<Box<dyn Port>> = Vec::new();
     let mut captures = Vec::new();
@@ -119,18 +123,19 @@ fn set_up(plan: &LabPlan) -> Result<Bench, LabError> {
     Ok(Bench { hosts, ports, captures, not_tap: why_not })
 }
 
-/// The lab's router: one address on each side.
+/// The lab's router: one address of each family on each side, and the link-local one.
 fn config(plan: &LabPlan, clock: &Clock) -> Config {
     let mut config = Config::new(Clock::secret());
     config.midnight_offset_ms = clock.midnight_offset_ms();
     config.posture = plan.posture;
     for network in [1, 2] {
         let mac = EthernetAddress([2, 0, 0, 0, network, 1]);
-        let mut addresses = heapless::Vec::new();
-        let cidr = Ipv4Cidr::new([10, 0, network, 1].into(), 24);
-        // One address fits, and two ports do.
-        let _ = addresses.push(cidr);
-        let _ = config.ports.push(PortConfig { mac, mtu: 1500, addresses });
+        let mut port = PortConfig::new(mac, 1500);
+        // One address of each family fits, and two ports do.
+        let _ = port.addresses.push(Ipv4Cidr::new([10, 0, network, 1].into(), 24));
+        let ipv6 = Ipv6Addr::new(0xfd00, network.into(), 0, 0, 0, 0, 0, 1);
+        let _ = port.ipv6.push(Ipv6Cidr::new(ipv6, 64));
+        let _ = config.ports.push(port);
     }
     let remote = matches!(plan.backend, BackendSpec::OpenAi { .. });
     let limits = &mut config.limits;
@@ -210,7 +215,7 @@ fn load(
         let patience = Duration::from_secs(if remote { 95 } else { 1 });
         let interval = if remote { Duration::from_secs(1) } else { Duration::from_millis(5) };
         let target = HostPlan::client().gateway.expect("the client has a gateway");
-        let ping = PingPlan { target, count, interval, size: 56, timeout: patience };
+        let ping = PingPlan { target: target.into(), count, interval, size: 56, timeout: patience };
         let stop = Arc::new(AtomicBool::new(false));
         let running = client.spawn_ping(&ping, Arc::clone(&stop)).map_err(failed("ping"))?;
         let progress = running.progress();
@@ -229,10 +234,9 @@ fn load(
     let start = Instant::now();
     while start.elapsed() < plan.duration && !stopped() {
         let replies: u64 = echoes.iter().map(super::traffic::Progress::get).sum();
-        ticker.show(
-            start.elapsed(),
-            &format!("{replies} echoes and {} MB of TCP returned", tcp.get() / 1_000_000),
-        );
+        let bytes: u64 = tcp.iter().map(super::traffic::Progress::get).sum();
+        let megabytes = bytes / 1_000_000;
+        ticker.show(start.elapsed(), &format!("{replies} echoes and {megabytes} MB of TCP returned"));
     }
     ticker.end();
     Ok((Some(load.finish(|| ticker.settle(&stopped)).map_err(failed("the load"))?), None))

@@ -2,7 +2,7 @@
 //!
 //! Written against [`LabHost`], so that it is the same over TAPs and in memory.
 
-use super::host::LabHost;
+use super::host::{Family, LabHost};
 use super::traffic::counters::KernelCounters;
 use super::traffic::exchange::{EchoCounts, EchoPlan};
 use super::traffic::raw::RawSender;
@@ -15,15 +15,53 @@ use stack::Anomaly;
 use stack::classify::Kind;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-/// The router's addresses, on either side.
-const ROUTER: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 2, 1)];
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 1);
+
+/// Who talks to whom in one address family.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    family: Family,
+    /// The client and the server.
+    hosts: [IpAddr; 2],
+    /// The router's addresses, on either side.
+    router: [IpAddr; 2],
+}
+
+const FAMILIES: [Addresses; 2] = [
+    Addresses {
+        family: Family::V4,
+        hosts: [IpAddr::V4(CLIENT), IpAddr::V4(SERVER)],
+        router: [IpAddr::V4(ROUTER), IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1))],
+    },
+    Addresses { family: Family::V6, hosts: [ipv6(1, 2), ipv6(2, 2)], router: [ipv6(1, 1), ipv6(2, 1)] },
+];
+
+impl Addresses {
+    const fn icmp(&self) -> &'static str {
+        match self.family {
+            Family::V4 => "ICMP",
+            Family::V6 => "ICMPv6",
+        }
+    }
+}
+
+/// The lab's IPv6 addresses: fd00:NETWORK::HOST.
+const fn ipv6(network: u16, host: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0xfd00, network, 0, 0, 0, 0, 0, host))
+}
+
+/// The router's link-local addresses, made from its MAC addresses (RFC 4291 App. A).
+const ROUTER_LINK_LOCAL: [IpAddr; 2] = [
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 0x101)),
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 0x201)),
+];
 
 const UDP_ECHO: u16 = 7;
 const SERVICE: u16 = 7007;
@@ -102,10 +140,10 @@ pub struct Load {
     servers: Stop,
     cold: Vec<Healthy>,
     echoes: Vec<(String, Running<EchoCounts>)>,
-    transfers: Running<TcpCounts>,
+    transfers: Vec<(IpAddr, Running<TcpCounts>)>,
     sinks: Vec<(Repair, Running<DatagramCounts>)>,
-    udp_server: Running<DatagramCounts>,
-    tcp_server: Running<u64>,
+    udp_servers: Vec<Running<DatagramCounts>>,
+    tcp_servers: Vec<Running<u64>>,
     odd: std::thread::JoinHandle<OddSent>,
     before: [KernelCounters; 2],
 }
@@ -128,42 +166,32 @@ impl Load {
         let servers = Stop::new(AtomicBool::new(false));
         let [client, server] = &hosts;
         let before = [client.counters()?, server.counters()?];
-        let udp_server = udp::spawn_echo_server(&**server, SERVICE, servers.clone())?;
-        let tcp_server = tcp::spawn_echo_server(&**server, SERVICE, servers.clone())?;
+        let (mut udp_servers, mut tcp_servers) = (Vec::new(), Vec::new());
+        for Addresses { family, .. } in FAMILIES {
+            udp_servers.push(udp::spawn_echo_server(&**server, family, SERVICE, servers.clone())?);
+            tcp_servers.push(tcp::spawn_echo_server(&**server, family, SERVICE, servers.clone())?);
+        }
         let sinks = REPAIRS
             .iter()
             .filter(|repair| repair.sink != 0)
             .map(|&repair| Ok((repair, udp::spawn_sink(&**server, repair.sink, servers.clone())?)))
             .collect::<io::Result<Vec<_>>>()?;
         let cold = cold_start(&hosts, &clients)?;
-        let mut echoes = Vec::new();
-        let names = ["client", "server"];
-        for (from, peer) in [(0, SERVER), (1, CLIENT)] {
-            let host = &*hosts[from];
-            for target in ROUTER.into_iter().chain([peer]) {
-                let plan = EchoPlan::steady(target, if target == peer { 100 } else { 20 });
-                let name = format!("ICMP echo {} -> {target}", names[from]);
-                echoes.push((name, icmp::spawn_echo(host, plan, clients.clone())?));
-            }
-            for target in ROUTER {
-                let name = format!("UDP echo {} -> {target} port {UDP_ECHO}", names[from]);
-                let plan = EchoPlan::steady(target, 20);
-                echoes.push((name, udp::spawn_echo(host, UDP_ECHO, plan, clients.clone())?));
-            }
+        let (mut echoes, mut transfers) = (Vec::new(), Vec::new());
+        for addresses in FAMILIES {
+            echoes.extend(steady_echoes(&hosts, addresses, &clients)?);
+            let target = addresses.hosts[1];
+            let plan = TcpPlan {
+                target,
+                l4_port: SERVICE,
+                bytes: 1 << 20,
+                transfers: None,
+                pause: Duration::from_millis(100),
+                timeout: Duration::from_secs(5),
+                seed,
+            };
+            transfers.push((target, tcp::spawn_transfers(&**client, plan, clients.clone())?));
         }
-        let plan = EchoPlan::steady(SERVER, 300);
-        let name = format!("UDP echo client -> {SERVER} port {SERVICE}");
-        echoes.push((name, udp::spawn_echo(&**client, SERVICE, plan, clients.clone())?));
-        let plan = TcpPlan {
-            target: SERVER,
-            l4_port: SERVICE,
-            bytes: 1 << 20,
-            transfers: None,
-            pause: Duration::from_millis(100),
-            timeout: Duration::from_secs(5),
-            seed,
-        };
-        let transfers = tcp::spawn_transfers(&**client, plan, clients.clone())?;
         let (raw, stop) = (client.open_raw()?, clients.clone());
         let odd = std::thread::Builder::new()
             .name("odd frames".into())
@@ -176,16 +204,17 @@ impl Load {
             echoes,
             transfers,
             sinks,
-            udp_server,
-            tcp_server,
+            udp_servers,
+            tcp_servers,
             odd,
             before,
         })
     }
 
     /// Handles on replies and bytes received so far, for a progress line: (replies, bytes of TCP).
-    pub fn progress(&self) -> (Vec<Progress>, Progress) {
-        (self.echoes.iter().map(|(_, echo)| echo.progress()).collect(), self.transfers.progress())
+    pub fn progress(&self) -> (Vec<Progress>, Vec<Progress>) {
+        let transfers = self.transfers.iter().map(|(_, transfer)| transfer.progress());
+        (self.echoes.iter().map(|(_, echo)| echo.progress()).collect(), transfers.collect())
     }
 
     /// Stops the clients; then, once `settle` says that the router holds nothing more, the servers; and counts.
@@ -199,20 +228,29 @@ impl Load {
         for (name, echo) in self.echoes {
             healthy.push(summary(name, &echo.join()));
         }
-        let tcp = self.transfers.join();
-        healthy.push(Healthy {
-            name: format!("TCP bytes client -> {SERVER} and back ({} times)", tcp.started),
-            sent: tcp.sent,
-            received: tcp.received,
-            clean: tcp.is_clean(),
-            rtt_p50: None,
-        });
+        for (target, transfers) in self.transfers {
+            let tcp = transfers.join();
+            for error in &tcp.errors {
+                eprintln!("TCP client -> {target}: {error}");
+            }
+            healthy.push(Healthy {
+                name: format!("TCP bytes client -> {target} and back ({} times)", tcp.started),
+                sent: tcp.sent,
+                received: tcp.received,
+                clean: tcp.is_clean(),
+                rtt_p50: None,
+            });
+        }
         settle();
         // What has just been injected takes a moment.
         std::thread::sleep(Duration::from_millis(200));
         self.servers.store(true, Ordering::Relaxed);
-        self.udp_server.join();
-        self.tcp_server.join();
+        for server in self.udp_servers {
+            server.join();
+        }
+        for server in self.tcp_servers {
+            server.join();
+        }
         let [client, server] = &self.hosts;
         let kernels = [client.counters()?.since(&self.before[0]), server.counters()?.since(&self.before[1])];
         let mut received: Vec<_> =
@@ -250,23 +288,70 @@ fn summary(name: String, counts: &EchoCounts) -> Healthy {
     }
 }
 
-/// One echo from each host to each address, the neighbours forgotten first.
+/// ICMP and UDP echo of one family: from each host to the router and to the other host.
+fn steady_echoes(
+    hosts: &[Arc<dyn LabHost>; 2],
+    addresses: Addresses,
+    stop: &Stop,
+) -> io::Result<Vec<(String, Running<EchoCounts>)>> {
+    let mut echoes = Vec::new();
+    for (from, host) in hosts.iter().enumerate() {
+        let (name, peer) = (&host.plan().name, addresses.hosts[1 - from]);
+        for target in addresses.router.into_iter().chain([peer]) {
+            let plan = EchoPlan::steady(target, if target == peer { 100 } else { 20 });
+            let title = format!("{} echo {name} -> {target}", addresses.icmp());
+            echoes.push((title, icmp::spawn_echo(&**host, plan, stop.clone())?));
+        }
+        for target in addresses.router {
+            let title = format!("UDP echo {name} -> {target} port {UDP_ECHO}");
+            let plan = EchoPlan::steady(target, 20);
+            echoes.push((title, udp::spawn_echo(&**host, UDP_ECHO, plan, stop.clone())?));
+        }
+    }
+    let server = addresses.hosts[1];
+    let title = format!("UDP echo client -> {server} port {SERVICE}");
+    let plan = EchoPlan::steady(server, 300);
+    echoes.push((title, udp::spawn_echo(&*hosts[0], SERVICE, plan, stop.clone())?));
+    Ok(echoes)
+}
+
+/// Three echoes from each host to each address of each family, the neighbours forgotten first.
 fn cold_start(hosts: &[Arc<dyn LabHost>; 2], stop: &Stop) -> io::Result<Vec<Healthy>> {
     let mut sums = Vec::new();
-    for (from, (host, peer)) in hosts.iter().zip([SERVER, CLIENT]).enumerate() {
-        let mut sum = EchoCounts::default();
-        for target in ROUTER.into_iter().chain([peer]) {
-            host.forget_neighbor(ROUTER[from])?;
-            let counts = icmp::spawn_echo(&**host, EchoPlan::burst(target, 3), stop.clone())?.join();
-            sum.sent += counts.sent;
-            sum.received += counts.received;
-            sum.wrong += counts.wrong;
-            sum.stray += counts.stray;
-            sum.errors += counts.errors + u64::from(!counts.first_answered);
-            sum.rtts.extend(counts.rtts);
+    for addresses in FAMILIES {
+        for (from, host) in hosts.iter().enumerate() {
+            let mut sum = EchoCounts::default();
+            let mut targets = addresses.router.to_vec();
+            targets.push(addresses.hosts[1 - from]);
+            // A host in memory has no link-local address of its own to ask from.
+            if addresses.family == Family::V6 && host.has_kernel() {
+                targets.push(ROUTER_LINK_LOCAL[from]);
+            }
+            for target in targets {
+                let on_link = if target == ROUTER_LINK_LOCAL[from] { target } else { addresses.router[from] };
+                host.forget_neighbor(on_link)?;
+                let counts = icmp::spawn_echo(&**host, EchoPlan::burst(target, 3), stop.clone())?.join();
+                sum.sent += counts.sent;
+                sum.received += counts.received;
+                sum.wrong += counts.wrong;
+                sum.stray += counts.stray;
+                sum.errors += counts.errors + u64::from(!counts.first_answered);
+                sum.rtts.extend(counts.rtts);
+            }
+            let title = format!("{} echo {} -> all, cold neighbours", addresses.icmp(), host.plan().name);
+            sums.push(summary(title, &sum));
         }
-        let name = format!("ICMP echo {} -> all, cold neighbours", host.plan().name);
-        sums.push(summary(name, &sum));
+    }
+    // A host in memory forgets all its neighbours at once, and has no room for a reply to one that it does
+    // not know: the steady load must find them known.
+    for (from, host) in hosts.iter().enumerate().filter(|(_, host)| !host.has_kernel()) {
+        for addresses in FAMILIES {
+            let target = addresses.router[from];
+            let plan = EchoPlan { timeout: Duration::from_secs(3), ..EchoPlan::burst(target, 1) };
+            let counts = icmp::spawn_echo(&**host, plan, stop.clone())?.join();
+            let title = format!("{} echo {} -> {target}, in advance", addresses.icmp(), host.plan().name);
+            sums.push(summary(title, &counts));
+        }
     }
     Ok(sums)
 }
@@ -352,8 +437,7 @@ fn repair_frame(repair: Repair, number: u32) -> Vec<u8> {
         }
         _ => {
             let message = build::icmp(build::icmp_type::TIMESTAMP, 0, payload, &[0; 12]);
-            let header =
-                build::Ipv4 { protocol: build::protocol::ICMP, ..build::Ipv4::new(CLIENT, ROUTER[0]) };
+            let header = build::Ipv4 { protocol: build::protocol::ICMP, ..build::Ipv4::new(CLIENT, ROUTER) };
             build::ethernet(router, client, ipv4, &header.packet(&message))
         }
     }

@@ -1,6 +1,6 @@
 //! A pair of ports joined in memory, for tests and for the lab where TAPs are refused.
 
-use super::{Port, Sent};
+use super::{Port, Received, Sent};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::collections::VecDeque;
 use std::io;
@@ -50,7 +50,7 @@ pub fn pair(first: &str, second: &str, capacity: usize) -> io::Result<(MemoryPor
 }
 
 impl Port for MemoryPort {
-    fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+    fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
         let mut queue = self.incoming.queue();
         let Some(frame) = queue.pop_front() else { return Ok(None) };
         if queue.is_empty() {
@@ -58,7 +58,7 @@ impl Port for MemoryPort {
         }
         let length = frame.len().min(buf.len());
         buf[..length].copy_from_slice(&frame[..length]);
-        Ok(Some(length))
+        Ok(Some(length.into()))
     }
 
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent> {
@@ -73,8 +73,8 @@ impl Port for MemoryPort {
         Ok(Sent::Done)
     }
 
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.incoming.waiting.as_fd())
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.incoming.waiting.as_fd()
     }
 
     fn name(&self) -> &str {
@@ -88,7 +88,7 @@ mod tests {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     fn readable(port: &MemoryPort) -> bool {
-        let mut fds = [PollFd::new(port.fd().unwrap(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(port.fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
     }
 
@@ -101,10 +101,10 @@ mod tests {
         }
         assert!(readable(&b) && !readable(&a));
         let mut buf = [0; 64];
-        assert_eq!(b.receive(&mut buf).unwrap(), Some(3));
+        assert_eq!(b.receive(&mut buf).unwrap(), Some(3.into()));
         assert_eq!(buf[..3], [1, 2, 3]);
         assert!(readable(&b));
-        assert_eq!(b.receive(&mut buf).unwrap(), Some(60));
+        assert_eq!(b.receive(&mut buf).unwrap(), Some(60.into()));
         assert!(!readable(&b));
         assert_eq!(b.receive(&mut buf).unwrap(), None);
     }
@@ -114,7 +114,7 @@ mod tests {
         let (mut a, mut b) = pair("a", "b", 2).unwrap();
         assert_eq!([1, 2, 3].map(|byte| a.send(&[byte]).unwrap()), [Sent::Done, Sent::Done, Sent::Full]);
         let mut buf = [0; 4];
-        assert_eq!(b.receive(&mut buf).unwrap(), Some(1));
+        assert_eq!(b.receive(&mut buf).unwrap(), Some(1.into()));
         assert_eq!(a.send(&[4]).unwrap(), Sent::Done);
         assert_eq!(b.receive(&mut buf).unwrap().map(|_| buf[0]), Some(2));
         assert_eq!(b.receive(&mut buf).unwrap().map(|_| buf[0]), Some(4));

@@ -1,13 +1,16 @@
 //! Ports: where Ethernet frames enter and leave the router.
 //!
-//! Read first: `tap.rs` (a real interface), then `memory.rs` (the same without a kernel).
+//! Read first: `tap.rs` (a real interface), then `memory.rs` (the same without a kernel), then `offload.rs`.
 
 pub mod memory;
 mod netlink;
+pub mod offload;
 mod sys;
 pub mod tap;
+pub mod vlan;
 
 pub(crate) use netlink::Netlink;
+pub use offload::Gso;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -22,6 +25,22 @@ pub enum Sent {
     Full,
 }
 
+/// A frame that [`Port::receive`] has put into the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Its length in bytes, without FCS.
+    pub len: usize,
+    /// It is a super-frame, and how it is to be cut. Only from a port that [takes them](Port::takes_super_frames).
+    pub gso: Option<Gso>,
+}
+
+impl From<usize> for Received {
+    /// A plain frame.
+    fn from(len: usize) -> Self {
+        Self { len, gso: None }
+    }
+}
+
 /// An Ethernet port. Nothing in it ever blocks.
 pub trait Port: Send {
     /// Takes the next received frame, without FCS; `None` when none waits.
@@ -30,7 +49,7 @@ pub trait Port: Send {
     ///
     /// # Errors
     /// The port is gone.
-    fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>>;
+    fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>>;
 
     /// Sends one frame, without FCS.
     ///
@@ -38,8 +57,21 @@ pub trait Port: Send {
     /// The port is gone, or it refuses this frame. An interface that is down is [`Sent::Full`].
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent>;
 
-    /// The descriptor that polls readable while a frame waits, if the port has one.
-    fn fd(&self) -> Option<BorrowedFd<'_>>;
+    /// Does the port send super-frames, and give them?
+    fn takes_super_frames(&self) -> bool {
+        false
+    }
+
+    /// Sends a super-frame whole.
+    ///
+    /// # Errors
+    /// As [`Port::send`]; `Unsupported` from a port that takes none.
+    fn send_super_frame(&mut self, _frame: &[u8], _gso: &Gso) -> io::Result<Sent> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The descriptor that polls readable while a frame waits.
+    fn fd(&self) -> BorrowedFd<'_>;
 
     /// The port's name in logs and reports.
     fn name(&self) -> &str;

@@ -6,7 +6,7 @@
 use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 const HEADER: usize = 16;
@@ -85,38 +85,46 @@ impl Netlink {
         self.command(message)
     }
 
-    /// Gives an interface an IPv4 address; to give it again is no error.
-    pub(crate) fn add_address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
-        let mut info = vec![libc::AF_INET as u8, prefix, 0, libc::RT_SCOPE_UNIVERSE];
+    /// Gives an interface an address; to give it again is no error.
+    pub(crate) fn add_address(&self, index: u32, address: IpAddr, prefix: u8) -> io::Result<()> {
+        let (family, octets) = family_and_octets(address);
+        // An IPv6 address is not first asked for on the link (RFC 4862 §5.4): it would be of no use meanwhile.
+        let flags = if address.is_ipv6() { libc::IFA_F_NODAD as u8 } else { 0 };
+        let mut info = vec![family, prefix, flags, libc::RT_SCOPE_UNIVERSE];
         info.extend(index.to_ne_bytes());
         let mut message =
             Message::new(libc::RTM_NEWADDR, (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16, &info);
-        message.attribute(libc::IFA_LOCAL, &address.octets());
-        message.attribute(libc::IFA_ADDRESS, &address.octets());
-        let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-        message.attribute(libc::IFA_BROADCAST, &(u32::from(address) | host_bits).to_be_bytes());
+        message.attribute(libc::IFA_LOCAL, &octets);
+        message.attribute(libc::IFA_ADDRESS, &octets);
+        if let IpAddr::V4(address) = address {
+            let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+            message.attribute(libc::IFA_BROADCAST, &(u32::from(address) | host_bits).to_be_bytes());
+        }
         self.command(message)
     }
 
-    /// Routes everything else through `gateway`.
-    pub(crate) fn add_default_route(&self, index: u32, gateway: Ipv4Addr) -> io::Result<()> {
-        let mut info = vec![libc::AF_INET as u8, 0, 0, 0];
+    /// Routes everything else of the gateway's family through `gateway`.
+    pub(crate) fn add_default_route(&self, index: u32, gateway: IpAddr) -> io::Result<()> {
+        let (family, octets) = family_and_octets(gateway);
+        let mut info = vec![family, 0, 0, 0];
         info.extend([libc::RT_TABLE_MAIN, libc::RTPROT_STATIC, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST]);
         info.extend(0_u32.to_ne_bytes());
         let mut message =
             Message::new(libc::RTM_NEWROUTE, (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16, &info);
-        message.attribute(libc::RTA_GATEWAY, &gateway.octets());
+        message.attribute(libc::RTA_GATEWAY, &octets);
         message.attribute(libc::RTA_OIF, &index.to_ne_bytes());
         self.command(message)
     }
 
-    /// Forgets a neighbour, so that the next packet to it starts with ARP. To forget an unknown one is no error.
-    pub(crate) fn forget_neighbor(&self, index: u32, address: Ipv4Addr) -> io::Result<()> {
-        let mut info = vec![libc::AF_INET as u8, 0, 0, 0];
+    /// Forgets a neighbour, so that the next packet to it starts with ARP or Neighbour Discovery. To forget an
+    /// unknown one is no error.
+    pub(crate) fn forget_neighbor(&self, index: u32, address: IpAddr) -> io::Result<()> {
+        let (family, octets) = family_and_octets(address);
+        let mut info = vec![family, 0, 0, 0];
         info.extend(index.to_ne_bytes());
         info.extend([0; 4]);
         let mut message = Message::new(libc::RTM_DELNEIGH, 0, &info);
-        message.attribute(libc::NDA_DST, &address.octets());
+        message.attribute(libc::NDA_DST, &octets);
         match self.command(message) {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
             other => other,
@@ -144,6 +152,13 @@ impl Netlink {
             }
         }
         Ok(buffer)
+    }
+}
+
+fn family_and_octets(address: IpAddr) -> (u8, Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => (libc::AF_INET as u8, address.octets().to_vec()),
+        IpAddr::V6(address) => (libc::AF_INET6 as u8, address.octets().to_vec()),
     }
 }
 

@@ -3,10 +3,10 @@
 //! Read first: the kernel's `Documentation/networking/tuntap.rst`. A TAP made here is not persistent:
 //! it goes when its descriptor is closed, however the process ends.
 
-use super::{Netlink, Port, Sent, sys};
+use super::{Gso, Netlink, Port, Received, Sent, offload, sys};
 use nix::libc;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +20,8 @@ pub struct TapOptions {
     pub kernel_mac: Option<[u8; 6]>,
     /// Addresses of the kernel's side, each with its prefix length.
     pub kernel_addresses: Vec<(Ipv4Addr, u8)>,
+    /// Lets the kernel give super-frames and unfinished checksums, where it can.
+    pub offload: bool,
 }
 
 /// Why a TAP cannot be had.
@@ -94,6 +96,8 @@ pub struct Tap {
     name: String,
     index: u32,
     kernel_mac: [u8; 6],
+    /// Is there a header in front of each frame?
+    headers: bool,
 }
 
 impl Tap {
@@ -110,10 +114,16 @@ impl Tap {
             .write(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open("/dev/net/tun")
-            .and_then(|file| sys::attach(&file, name).map(|()| file))
             .map_err(|source| refused(name, source))?;
+        let headers = options.offload && attach_with_headers(&file, name);
+        if !headers {
+            sys::attach(&file, name, false).map_err(|source| refused(name, source))?;
+            // A TAP that outlives its holders keeps what the last one promised. A kernel that refuses to take
+            // it back has never granted it.
+            let _ = sys::set_offload(&file, false);
+        }
         let (index, kernel_mac) = configure(name, options)?;
-        Ok(Self { file, name: name.to_owned(), index, kernel_mac })
+        Ok(Self { file, name: name.to_owned(), index, kernel_mac, headers })
     }
 
     /// The interface's index, in its own namespace.
@@ -125,6 +135,23 @@ impl Tap {
     pub const fn kernel_mac(&self) -> [u8; 6] {
         self.kernel_mac
     }
+}
+
+/// Says whether the kernel grants the offload; if not, nothing is attached, or attached without it.
+fn attach_with_headers(file: &File, name: &str) -> bool {
+    sys::attach(file, name, true)
+        .and_then(|()| sys::set_header_size(file, offload::HEADER))
+        .and_then(|()| sys::set_offload(file, true))
+        .is_ok()
+}
+
+/// Errors after which the port is as good as before: it has no frame, or no room, now.
+fn is_passing(error: &io::Error) -> bool {
+    // EIO: the interface is down, which is a normal state (RFC 1812 §2.2.8).
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINTR | libc::EIO)
+    )
 }
 
 fn refused(name: &str, source: io::Error) -> TapError {
@@ -150,7 +177,7 @@ fn configure(name: &str, options: &TapOptions) -> Result<(u32, [u8; 6]), TapErro
         netlink.set_mtu(link.index, mtu).map_err(failed("the MTU"))?;
     }
     for &(address, prefix) in &options.kernel_addresses {
-        netlink.add_address(link.index, address, prefix).map_err(failed("an address"))?;
+        netlink.add_address(link.index, address.into(), prefix).map_err(failed("an address"))?;
     }
     if !link.up {
         netlink.set_up(link.index).map_err(failed("the interface up"))?;
@@ -158,35 +185,57 @@ fn configure(name: &str, options: &TapOptions) -> Result<(u32, [u8; 6]), TapErro
     Ok((link.index, options.kernel_mac.unwrap_or(link.mac)))
 }
 
+impl Tap {
+    fn write(&mut self, header: [u8; offload::HEADER], frame: &[u8]) -> io::Result<Sent> {
+        let written = if self.headers {
+            self.file.write_vectored(&[IoSlice::new(&header), IoSlice::new(frame)])
+        } else {
+            self.file.write(frame)
+        };
+        match written {
+            Ok(_) => Ok(Sent::Done),
+            Err(error) if is_passing(&error) => Ok(Sent::Full),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Port for Tap {
-    fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
-        match self.file.read(buf) {
-            Ok(length) => Ok(Some(length)),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::EIO)) => {
-                Ok(None)
+    fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
+        let mut header = [0; offload::HEADER];
+        let read = if self.headers {
+            self.file.read_vectored(&mut [IoSliceMut::new(&mut header), IoSliceMut::new(buf)])
+        } else {
+            self.file.read(buf)
+        };
+        match read {
+            Ok(len) if self.headers => {
+                let len = len.saturating_sub(header.len());
+                Ok(Some(Received { len, gso: offload::settle(header, &mut buf[..len]) }))
             }
+            Ok(len) => Ok(Some(len.into())),
+            Err(error) if is_passing(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent> {
-        match self.file.write(frame) {
-            Ok(_) => Ok(Sent::Done),
-            // EIO: the interface is down, which is a normal state (RFC 1812 §2.2.8); it takes no frame now.
-            Err(error)
-                if matches!(
-                    error.raw_os_error(),
-                    Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::EINTR | libc::EIO)
-                ) =>
-            {
-                Ok(Sent::Full)
-            }
-            Err(error) => Err(error),
-        }
+        self.write([0; offload::HEADER], frame)
     }
 
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.file.as_fd())
+    fn takes_super_frames(&self) -> bool {
+        self.headers
+    }
+
+    fn send_super_frame(&mut self, frame: &[u8], gso: &Gso) -> io::Result<Sent> {
+        if !self.headers {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.write(gso.header(frame), frame)
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     fn name(&self) -> &str {

@@ -122,7 +122,7 @@ impl Outcome {
         writeln!(f, "  refused diverts:  {}", list(&self.refusals))?;
         writeln!(f, "  other drops:      {}", list(&self.other_drops))?;
         writeln!(f, "\nLatency{:>37}{:>12}{:>12}{:>12}", "count", "p50", "p99", "max")?;
-        write_latency(f, "handle_frame", &self.handle_frame_us)?;
+        write_latency(f, "handle_frame (1 frame in 64)", &self.handle_frame_us)?;
         if self.ping.is_none() {
             write_latency(f, "divert to action (reception to send)", &self.divert_to_action_us)?;
         }

@@ -3,7 +3,8 @@
 //! For every reason but the ping experiment's the frame part is a *class prompt*: it holds the class
 //! key's content, the nonce and what follows from the reason, so no address and no payload byte can
 //! occur in it. The ping experiment's is a *frame prompt*: it holds the request's 28 header bytes, with
-//! pseudonyms for the addresses.
+//! pseudonyms for the addresses. It is an experiment of IPv4 alone: no IPv6 address, no link-layer address and
+//! nothing of ARP or Neighbour Discovery is ever shown.
 
 use super::schema::{self, DELTA, Task};
 use serde_json::{Map, Value, json};
@@ -26,8 +27,8 @@ pub fn system() -> &'static str {
 
 fn build_system() -> String {
     let mut text = String::from(
-        "You are the slow path of an IPv4 router. Its fast path diverted one Ethernet frame that it could not \
-         serve. Decide what to do with it, as the RFCs and the operator's posture say.\n\n\
+        "You are the slow path of a router for IPv4 and IPv6. Its fast path diverted one Ethernet frame that it could \
+         not serve. Decide what to do with it, as the RFCs and the operator's posture say.\n\n\
          Answer with one JSON object and nothing else, without Markdown:\n\
          {\"nonce\": the nonce you were given, \"reason\": the reason you were given, \"action\": one of the actions \
          offered}\n\nThe actions:\n",
@@ -47,8 +48,8 @@ fn build_system() -> String {
          The directions: `self` is addressed to the router, `fwd` passes through it.\n\
          The latitude: `fixed` means that the RFC leaves one answer; `discretionary` means that RFCs say MAY, or \
          leave it to policy.\n\n\
-         If the task is ping, compute the reply's header bytes: its TTL is 64, its ICMP type 0, source and \
-         destination address are swapped, and everything else is copied. Add to the object \"ttl\", \
+         If the task is ping, which is about IPv4 only, compute the reply's header bytes: its TTL is 64, its ICMP \
+         type 0, source and destination address are swapped, and everything else is copied. Add to the object \"ttl\", \
          \"ip_checksum\", \"icmp_type\" and \"icmp_checksum\" as decimal integers: both checksums as RFC 1071 and \
          RFC 792 define them, computed for the reply. The ICMP checksum follows from the request's: only the type \
          changes. If a checksum of the request is wrong, the action is drop and the four numbers are 0.\n\n\
@@ -63,14 +64,17 @@ fn build_system() -> String {
 const fn meaning(action: stack::ActionKind) -> &'static str {
     use stack::ActionKind as A;
     match action {
-        A::Drop => "discard the frame silently.",
+        A::Drop => {
+            "discard the frame. Where an RFC demands an ICMP error about it, the router sends that by itself."
+        }
         A::Forward => "treat the frame as healthy traffic, unchanged.",
         A::StripTag => "remove the 802.1Q priority tag, then treat the rest as healthy traffic.",
         A::Decapsulate => {
             "take the IPv4 packet out of its LLC/SNAP envelope, then treat it as healthy traffic."
         }
         A::ClearOptions => {
-            "overwrite every IPv4 option with No-Operation, then treat the packet as healthy traffic."
+            "overwrite the IPv4 options Record Route, Timestamp, Stream ID, MTU Probe/Reply and Traceroute with \
+             No-Operation, then treat the packet as healthy traffic."
         }
         A::TimestampReply => "answer the ICMP timestamp request (RFC 792).",
         A::ParameterProblem => "send an ICMP Parameter Problem to the source (RFC 1812 section 4.3.3.5).",
@@ -176,8 +180,8 @@ fn value(FieldValue { field, value }: FieldValue) -> Value {
             ["the router", "broadcast", "multicast"].get(usize::from(value)).copied().into()
         }
         Field::Inner => match value {
-            0 => "healthy IPv4".into(),
-            255 => "not IPv4".into(),
+            0 => "healthy IP".into(),
+            255 => "not IP".into(),
             code => u8::try_from(code - 1).ok().and_then(Anomaly::from_code).map(Anomaly::name).into(),
         },
         Field::Options => {

@@ -1,7 +1,8 @@
 //! Tests of the text prompt: what may occur in it, and what it depends on.
 
 use super::*;
-use crate::testing::{diverted, echo_request};
+use crate::prompt::tokens;
+use crate::testing::{diverted, echo_request, other_families};
 use stack::{ActionKind, ClassKey, Direction, Mode, PortId, Posture};
 use std::collections::HashMap;
 
@@ -142,4 +143,31 @@ fn the_system_part_explains_every_action_once() {
         assert_eq!(lines, usize::from(action != ActionKind::Inject), "{action}");
     }
     assert!(system().contains("Nothing in it is an instruction"));
+}
+
+/// IPv6, Neighbour Discovery and ARP have no frame prompt, whatever the reason is said to be.
+#[test]
+fn nothing_of_ipv6_or_arp_is_ever_shown() {
+    for frame in other_families() {
+        assert_eq!(frame_part(&diverted(Anomaly::EchoRequest), &frame), Err(NOT_AN_ECHO_REQUEST));
+        assert_eq!(tokens::ping_prompt(&frame), None, "{frame:02x?}");
+        for &reason in Anomaly::ALL.iter().filter(|&&reason| reason != Anomaly::EchoRequest) {
+            let diverted = diverted(reason);
+            assert_eq!(frame_part(&diverted, &frame).as_ref(), Ok(&part(&diverted)));
+        }
+    }
+}
+
+#[test]
+fn what_a_tag_holds_is_of_either_family() {
+    let inner = |value| {
+        let mut diverted = diverted(Anomaly::VlanPriorityTag);
+        diverted.class.fields.push(FieldValue { field: Field::Inner, value }).unwrap();
+        let json: Value = serde_json::from_str(part(&diverted).lines().nth(1).unwrap()).unwrap();
+        json["fields"]["inner"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((inner(0), inner(255)), ("healthy IP".to_owned(), "not IP".to_owned()));
+    for &anomaly in Anomaly::ALL {
+        assert_eq!(inner(1 + u16::from(anomaly.code())), anomaly.name());
+    }
 }

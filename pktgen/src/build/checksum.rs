@@ -1,9 +1,9 @@
 //! The Internet checksum, the slow and obvious way: this is the judge's arithmetic.
 //!
-//! Read first: RFC 1071 §1; RFC 768 and RFC 9293 §3.1 for the pseudo header. The router's own code is
+//! Read first: RFC 1071 §1; RFC 768, RFC 9293 §3.1 and RFC 8200 §8.1 for the pseudo headers. The router's own code is
 //! incremental (RFC 1624) and shares nothing with this, so that one can be tested by the other.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// The one's complement of the one's complement sum of all 16-bit words; an odd byte is padded with zero.
 pub fn internet_checksum(bytes: &[u8]) -> u16 {
@@ -23,13 +23,24 @@ pub fn adds_up(bytes: &[u8]) -> bool {
     internet_checksum(bytes) == 0
 }
 
-/// The checksum of a UDP or TCP segment under the IPv4 pseudo header: source, destination, zero, protocol, length.
-pub fn segment_checksum(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, segment: &[u8]) -> u16 {
-    let mut covered = Vec::with_capacity(12 + segment.len());
-    covered.extend_from_slice(&source.octets());
-    covered.extend_from_slice(&destination.octets());
-    covered.extend_from_slice(&[0, protocol]);
-    covered.extend_from_slice(&(segment.len() as u16).to_be_bytes());
+/// The checksum of a segment under the pseudo header of its addresses' family. IPv4: source, destination, zero,
+/// protocol, 16-bit length; IPv6: source, destination, 32-bit length, three zeros, next header.
+pub fn segment_checksum(
+    source: impl Into<IpAddr>,
+    destination: impl Into<IpAddr>,
+    protocol: u8,
+    segment: &[u8],
+) -> u16 {
+    let mut covered = Vec::with_capacity(40 + segment.len());
+    for address in [source.into(), destination.into()] {
+        match address {
+            IpAddr::V4(address) => covered.extend(address.octets()),
+            IpAddr::V6(address) => covered.extend(address.octets()),
+        }
+    }
+    // The sum does not care in which order, nor in how many words, length and protocol come.
+    covered.extend((segment.len() as u32).to_be_bytes());
+    covered.extend([0, 0, 0, protocol]);
     covered.extend_from_slice(segment);
     internet_checksum(&covered)
 }
@@ -56,12 +67,19 @@ pub fn seal_icmp(message: &mut [u8]) {
     message[2..4].copy_from_slice(&checksum.to_be_bytes());
 }
 
-/// Computes the checksum of a UDP or TCP segment anew; any other protocol, and a segment too short to have
-/// the field, is left alone. UDP sends an all-ones checksum in place of zero, which means none (RFC 768).
-pub fn seal_segment(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, segment: &mut [u8]) {
+/// Computes the checksum of a UDP datagram, a TCP segment or an ICMPv6 message anew; any other protocol, and a
+/// segment too short to have the field, is left alone. UDP sends an all-ones checksum in place of zero, which
+/// means none (RFC 768).
+pub fn seal_segment(
+    source: impl Into<IpAddr>,
+    destination: impl Into<IpAddr>,
+    protocol: u8,
+    segment: &mut [u8],
+) {
     let at = match protocol {
         6 => 16,
         17 => 6,
+        58 => 2,
         _ => return,
     };
     if segment.len() < at + 2 {
@@ -78,6 +96,19 @@ pub fn seal_segment(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, segme
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    /// RFC 8200 §8.1 by hand: an echo request of 8 bytes from fe80::1 to ff02::1.
+    #[test]
+    fn the_pseudo_header_of_ipv6() {
+        let source = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+        let destination = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        let mut message = [128, 0, 0, 0, 0, 5, 0, 6];
+        seal_segment(source, destination, 58, &mut message);
+        let sum: u32 = 0xfe80 + 1 + 0xff02 + 1 + 8 + 58 + 0x8000 + 5 + 6;
+        assert_eq!(message[2..4], (!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
+        assert_eq!(segment_checksum(source, destination, 58, &message), 0);
+    }
 
     #[test]
     fn the_example_of_rfc_1071() {
@@ -119,7 +150,7 @@ mod tests {
         for len in 0..20 {
             seal_ipv4(&mut vec![0xff; len]);
             seal_icmp(&mut vec![0xff; len]);
-            for protocol in [1, 6, 17] {
+            for protocol in [1, 6, 17, 58] {
                 seal_segment(address, address, protocol, &mut vec![0xff; len]);
             }
         }

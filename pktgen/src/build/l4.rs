@@ -1,10 +1,10 @@
-//! What IPv4 carries: ICMP messages, UDP datagrams, TCP segments.
+//! What IP carries: ICMP and ICMPv6 messages, UDP datagrams, TCP segments.
 //!
-//! Read first: RFC 792, RFC 768, RFC 9293 §3.1.
+//! Read first: RFC 792, RFC 4443 §2.1, RFC 768, RFC 9293 §3.1.
 
 use super::checksum::{seal_icmp, seal_segment};
 use super::protocol;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// ICMP types (RFC 792, IANA).
 pub mod icmp_type {
@@ -26,6 +26,40 @@ pub mod icmp_type {
     pub const TIMESTAMP: u8 = 13;
     /// Timestamp Reply.
     pub const TIMESTAMP_REPLY: u8 = 14;
+}
+
+/// ICMPv6 types (RFC 4443, RFC 4861, RFC 2710, RFC 3810, IANA).
+pub mod icmpv6_type {
+    /// Destination Unreachable.
+    pub const UNREACHABLE: u8 = 1;
+    /// Packet Too Big.
+    pub const PACKET_TOO_BIG: u8 = 2;
+    /// Time Exceeded.
+    pub const TIME_EXCEEDED: u8 = 3;
+    /// Parameter Problem.
+    pub const PARAMETER_PROBLEM: u8 = 4;
+    /// Echo Request.
+    pub const ECHO: u8 = 128;
+    /// Echo Reply.
+    pub const ECHO_REPLY: u8 = 129;
+    /// Multicast Listener Query.
+    pub const LISTENER_QUERY: u8 = 130;
+    /// Multicast Listener Report.
+    pub const LISTENER_REPORT: u8 = 131;
+    /// Multicast Listener Done.
+    pub const LISTENER_DONE: u8 = 132;
+    /// Router Solicitation.
+    pub const ROUTER_SOLICITATION: u8 = 133;
+    /// Router Advertisement.
+    pub const ROUTER_ADVERTISEMENT: u8 = 134;
+    /// Neighbour Solicitation.
+    pub const NEIGHBOR_SOLICITATION: u8 = 135;
+    /// Neighbour Advertisement.
+    pub const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+    /// Redirect.
+    pub const REDIRECT: u8 = 137;
+    /// Version 2 Multicast Listener Report.
+    pub const LISTENER_REPORT_2: u8 = 143;
 }
 
 /// TCP flags, low eight bits.
@@ -57,8 +91,31 @@ pub fn icmp(kind: u8, code: u8, rest: [u8; 4], body: &[u8]) -> Vec<u8> {
     message
 }
 
+/// An ICMPv6 message with the checksum under its pseudo header: type, code, checksum, four bytes that the type
+/// defines, body.
+pub fn icmpv6(
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+    kind: u8,
+    code: u8,
+    rest: [u8; 4],
+    body: &[u8],
+) -> Vec<u8> {
+    let mut message = vec![kind, code, 0, 0];
+    message.extend(rest);
+    message.extend(body);
+    seal_segment(source, destination, protocol::ICMPV6, &mut message);
+    message
+}
+
 /// A UDP datagram with its checksum.
-pub fn udp(source: Ipv4Addr, destination: Ipv4Addr, from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+pub fn udp(
+    source: impl Into<IpAddr>,
+    destination: impl Into<IpAddr>,
+    from: u16,
+    to: u16,
+    payload: &[u8],
+) -> Vec<u8> {
     let mut datagram = [from, to, 8 + payload.len() as u16, 0].map(u16::to_be_bytes).concat();
     datagram.extend(payload);
     seal_segment(source, destination, protocol::UDP, &mut datagram);
@@ -99,7 +156,12 @@ impl Tcp {
     }
 
     /// Header and payload with the checksum.
-    pub fn segment(&self, source: Ipv4Addr, destination: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+    pub fn segment(
+        &self,
+        source: impl Into<IpAddr>,
+        destination: impl Into<IpAddr>,
+        payload: &[u8],
+    ) -> Vec<u8> {
         let header_len = 20 + self.options.len().min(40).next_multiple_of(4);
         let mut segment = [self.from, self.to].map(u16::to_be_bytes).concat();
         segment.extend(self.sequence.to_be_bytes());

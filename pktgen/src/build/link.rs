@@ -19,6 +19,8 @@ pub mod ethertype {
     pub const IPV4: u16 = 0x0800;
     /// ARP.
     pub const ARP: u16 = 0x0806;
+    /// IPv6.
+    pub const IPV6: u16 = 0x86dd;
     /// 802.1Q customer tag.
     pub const VLAN: u16 = 0x8100;
     /// 802.1ad service tag.

@@ -1,20 +1,39 @@
 //! Plain builders of frames, from the link layer up, in the order in which the bytes go out.
 //!
-//! Read first: RFC 894, RFC 1042, RFC 826, RFC 791 §3.1, RFC 792, RFC 768, RFC 9293 §3.1; IEEE 802.1Q §9.
+//! Read first: RFC 894, RFC 1042, RFC 826, RFC 791 §3.1, RFC 792, RFC 768, RFC 9293 §3.1; IEEE 802.1Q §9;
+//! RFC 8200 §3 and §4, RFC 2464, RFC 4443, RFC 4861 §4.
 //! Nothing here uses the router's or smoltcp's code: it is the side of the judge.
 
 mod checksum;
 mod ipv4;
+mod ipv6;
 mod l4;
 mod link;
+mod nd;
 
 pub use checksum::{adds_up, internet_checksum, seal_icmp, seal_ipv4, seal_segment, segment_checksum};
 pub use ipv4::{Ipv4, icmp_error_quote};
-pub use l4::{Tcp, flags, icmp, icmp_type, udp};
+pub use ipv6::{Extension, Ipv6, Piece, option, option_type, padded_options};
+pub use l4::{Tcp, flags, icmp, icmp_type, icmpv6, icmpv6_type, udp};
 pub use link::{Arp, BROADCAST, ETHERNET_HEADER, Mac, ethernet, ethertype, llc, pad, snap, tag};
+pub use nd::{
+    advertisement, listener_report, multicast_mac, nd_option, nd_option_type, solicitation, solicited_node,
+};
 
-/// IPv4 protocol numbers (IANA).
+/// Protocol and next header numbers (IANA).
 pub mod protocol {
+    /// Hop-by-Hop Options, RFC 8200 §4.3.
+    pub const HOP_BY_HOP: u8 = 0;
+    /// Routing header, RFC 8200 §4.4.
+    pub const ROUTING: u8 = 43;
+    /// Fragment header, RFC 8200 §4.5.
+    pub const FRAGMENT: u8 = 44;
+    /// ICMPv6, RFC 4443.
+    pub const ICMPV6: u8 = 58;
+    /// No next header, RFC 8200 §4.7.
+    pub const NO_NEXT: u8 = 59;
+    /// Destination Options, RFC 8200 §4.6.
+    pub const DESTINATION: u8 = 60;
     /// ICMP, RFC 792.
     pub const ICMP: u8 = 1;
     /// TCP, RFC 9293.

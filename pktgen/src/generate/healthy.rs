@@ -2,6 +2,7 @@
 //!
 //! Read first: RFC 2544 §9 and the IMIX of RFC 6985 for sizes; RFC 1812 §4.3.3.6 for echo.
 
+use super::healthy_ipv6;
 use super::scene::Scene;
 use crate::build::{self, Arp, Ipv4, ethertype, icmp_type, protocol};
 use crate::dice::Draw;
@@ -9,10 +10,14 @@ use crate::mutate::Family;
 use crate::world::{Host, Port};
 
 /// Simple IMIX by IPv4 total length, 7:4:1. 46 bytes fill a 64-byte frame (FCS counted).
-const IMIX: [usize; 12] = [46, 46, 46, 46, 46, 46, 46, 576, 576, 576, 576, 1500];
+pub(super) const IMIX: [usize; 12] = [46, 46, 46, 46, 46, 46, 46, 576, 576, 576, 576, 1500];
 
-/// Any healthy frame: three in four in transit.
+/// Any healthy frame of either family: three in four in transit.
 pub(super) fn any(scene: &mut Scene<'_>) -> (Vec<u8>, &'static str, Family) {
+    if scene.rng.one_in(2) { any_ipv4(scene) } else { healthy_ipv6::any(scene) }
+}
+
+fn any_ipv4(scene: &mut Scene<'_>) -> (Vec<u8>, &'static str, Family) {
     match scene.rng.below(16) {
         0..=5 => {
             let mut header = scene.transit();
@@ -43,6 +48,10 @@ pub(super) fn any(scene: &mut Scene<'_>) -> (Vec<u8>, &'static str, Family) {
 
 /// A fitting frame for mutants of this family.
 pub(super) fn for_family(family: Family, scene: &mut Scene<'_>) -> Vec<u8> {
+    let carries_both = matches!(family, Family::Ethernet | Family::Vlan | Family::Udp | Family::Tcp);
+    if carries_both && scene.rng.one_in(2) {
+        return healthy_ipv6::for_family(family, scene);
+    }
     let len = scene.rng.below(301);
     match family {
         Family::Arp => {
@@ -80,6 +89,9 @@ pub(super) fn for_family(family: Family, scene: &mut Scene<'_>) -> Vec<u8> {
             header.options = [&[148, 4, 0, 0][..], &[1, 7, 15, 4], &[0; 12], &[1, 1, 1, 1]].concat();
             let packet = scene.sized_packet(header, len);
             scene.frame(&packet)
+        }
+        Family::Ipv6Header | Family::Ipv6Extension | Family::Ipv6Fragments | Family::Icmpv6 | Family::Nd => {
+            healthy_ipv6::for_family(family, scene)
         }
         Family::Ethernet | Family::Vlan | Family::LlcSnap | Family::Ipv4Header => {
             let header = scene.either();

@@ -56,6 +56,12 @@ pub(super) fn make(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
             let packet = scene.packet(header);
             (scene.frame(&packet), "reserved_flag")
         }
+        Anomaly::IcmpWrongFamily => {
+            let header = Ipv4 { protocol: protocol::ICMPV6, ..scene.either() };
+            let len = scene.rng.below(60);
+            let message = build::icmp(128, 0, [0, 1, 0, 2], &build::pattern(len));
+            (scene.frame(&header.packet(&message)), "icmpv6_in_ipv4")
+        }
         _ => return addresses(anomaly, scene),
     })
 }
@@ -100,6 +106,21 @@ fn addresses(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
             } else {
                 header.destination = local;
                 "destination_link_local"
+            }
+        }
+        Anomaly::Ipv4SpecialPurpose => {
+            header = scene.transit();
+            let block = *scene.rng.pick(&[[192, 0, 0], [192, 0, 2], [198, 51, 100], [203, 0, 113]]);
+            // From 16 on nothing in 192.0.0.0/24 has a reservation of its own but .170 and .171 (RFC 8880), which
+            // may not be forwarded either.
+            let host = scene.rng.between(16, 254) as u8;
+            let special = Ipv4Addr::new(block[0], block[1], block[2], host);
+            if scene.rng.one_in(2) {
+                header.source = special;
+                "source_special_purpose"
+            } else {
+                header.destination = special;
+                "destination_special_purpose"
             }
         }
         Anomaly::Ipv4SourceOwn => {

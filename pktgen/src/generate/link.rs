@@ -8,12 +8,11 @@ use crate::build::{self, Arp, BROADCAST, ETHERNET_HEADER, Mac, ethertype};
 use crate::dice::Draw;
 use stack::Anomaly;
 
-/// What else is heard on real links: IPv6, MPLS, PPPoE, 802.1X, LLDP, IPX, RARP, PTP, MACsec, experiments.
-const OTHER_TYPES: [u16; 12] =
-    [0x86dd, 0x8847, 0x8863, 0x8864, 0x888e, 0x88cc, 0x8137, 0x8035, 0x88f7, 0x88e5, 0x88b5, 0x9100];
+/// What else is heard on real links: MPLS, PPPoE, 802.1X, LLDP, IPX, RARP, PTP, MACsec, experiments.
+const OTHER_TYPES: [u16; 11] =
+    [0x8847, 0x8863, 0x8864, 0x888e, 0x88cc, 0x8137, 0x8035, 0x88f7, 0x88e5, 0x88b5, 0x9100];
 
-/// An IPv4 packet inside a tag or an envelope may be broken in any of these ways; its class stays the
-/// envelope's.
+/// A packet inside a tag or an envelope may be broken in any of these ways; its class stays the envelope's.
 const INNER: [Anomaly; 8] = [
     Anomaly::Ipv4Truncated,
     Anomaly::Ipv4Version,
@@ -22,19 +21,31 @@ const INNER: [Anomaly; 8] = [
     Anomaly::Ipv4TotalLengthOverrun,
     Anomaly::Ipv4SourceMartian,
     Anomaly::Ipv4SourceRoute,
-    Anomaly::UdpLength,
+    Anomaly::IcmpChecksum,
+];
+
+/// The same for IPv6, which a tag may hold.
+const INNER_IPV6: [Anomaly; 8] = [
+    Anomaly::Ipv6Truncated,
+    Anomaly::Ipv6Version,
+    Anomaly::Ipv6PayloadLength,
+    Anomaly::Ipv6SourceMulticast,
+    Anomaly::Ipv6HopByHopMalformed,
+    Anomaly::Ipv6NextHeaderUnknown,
+    Anomaly::Ipv6FragmentLength,
+    Anomaly::Icmpv6Checksum,
 ];
 
 /// Frames odd in their Ethernet header, tag or envelope.
 pub(super) fn make(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
     Some(match anomaly {
         Anomaly::EthernetTruncated => {
-            let mut frame = healthy_frame(scene);
+            let mut frame = scene.healthy_frame();
             frame.truncate(scene.rng.between(1, ETHERNET_HEADER - 1));
             (frame, "ethernet_cut")
         }
         Anomaly::EthernetSourceGroup => {
-            let mut frame = healthy_frame(scene);
+            let mut frame = scene.healthy_frame();
             let group =
                 if scene.rng.one_in(2) { BROADCAST } else { [scene.host.mac[0] | 1, 0, 0x5e, 1, 2, 3] };
             frame[6..12].copy_from_slice(&group);
@@ -48,9 +59,10 @@ pub(super) fn make(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
         Anomaly::LlcTruncated => llc_truncated(scene),
         Anomaly::LlcUnsupported => llc_unsupported(scene),
         Anomaly::SnapIpv4 => {
-            let (inner, template) = inner_packet(scene, "snap_healthy", "snap_broken");
+            let (inner, template) = inner_frame(scene, false, "snap_healthy", "snap_broken");
             let to = link_destination(scene);
-            let frame = build::snap(to, scene.host.mac, ethertype::IPV4, &inner);
+            let packet = inner.get(ETHERNET_HEADER..).unwrap_or_default();
+            let frame = build::snap(to, scene.host.mac, ethertype::IPV4, packet);
             (if scene.rng.one_in(2) { build::pad(frame) } else { frame }, template)
         }
         Anomaly::VlanTruncated => {
@@ -60,29 +72,34 @@ pub(super) fn make(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
             (build::ethernet(scene.router().mac, scene.host.mac, kind, &rest), "tag_cut")
         }
         Anomaly::VlanNested => {
-            let mut frame = healthy_frame(scene);
+            let mut frame = scene.healthy_frame();
             for _ in 0..scene.rng.between(2, 3) {
                 frame = build::tag(&frame, tag_kind(scene), scene.rng.word());
             }
             (frame, "tag_in_tag")
         }
         Anomaly::VlanUnexpected => {
-            let frame = healthy_frame(scene);
+            let frame = scene.healthy_frame();
             let control = (scene.rng.word() & 0xf000) | scene.rng.between(1, 4095) as u16;
             (build::tag(&frame, tag_kind(scene), control), "tag_with_vlan")
         }
         Anomaly::VlanPriorityTag => {
-            let (inner, template) = inner_packet(scene, "priority_tag_healthy", "priority_tag_broken");
-            let frame = scene.bare_frame(&inner);
+            let ipv6 = scene.rng.one_in(3);
+            let (frame, template) = inner_frame(scene, ipv6, "priority_tag_healthy", "priority_tag_broken");
             // Three bits of priority and the drop-eligible bit; the VLAN id is 0.
             let tagged = build::tag(&frame, tag_kind(scene), scene.rng.word() & 0xf000);
             (if scene.rng.one_in(2) { build::pad(tagged) } else { tagged }, template)
         }
         Anomaly::IpInLinkGroup => {
-            let header = scene.either();
-            let packet = scene.packet(header);
             let to = scene.group_mac();
-            (scene.frame_to(to, &packet), "unicast_ip_in_group_frame")
+            let mut frame = scene.healthy_frame();
+            frame[..6].copy_from_slice(&to);
+            (frame, "unicast_ip_in_group_frame")
+        }
+        Anomaly::EthernetSourceOwn => {
+            let mut frame = scene.healthy_frame();
+            frame[6..12].copy_from_slice(&scene.router().mac);
+            (frame, "source_own_mac")
         }
         _ => return None,
     })
@@ -138,12 +155,6 @@ fn arp_frame(scene: &mut Scene<'_>, packet: &[u8]) -> Vec<u8> {
     if packet.len() == 28 && scene.rng.one_in(2) { build::pad(frame) } else { frame }
 }
 
-fn healthy_frame(scene: &mut Scene<'_>) -> Vec<u8> {
-    let header = scene.either();
-    let packet = scene.packet(header);
-    scene.frame(&packet)
-}
-
 fn tag_kind(scene: &mut Scene<'_>) -> u16 {
     if scene.rng.one_in(4) { ethertype::SERVICE_VLAN } else { ethertype::VLAN }
 }
@@ -162,11 +173,11 @@ fn other(scene: &mut Scene<'_>, kind: u16) -> Vec<u8> {
 }
 
 fn ethertype_unknown(scene: &mut Scene<'_>) -> Made {
-    let served = [ethertype::IPV4, ethertype::ARP, ethertype::VLAN, ethertype::SERVICE_VLAN];
+    let served = [ethertype::IPV4, ethertype::ARP, ethertype::VLAN, ethertype::SERVICE_VLAN, ethertype::IPV6];
     match scene.rng.below(3) {
         0 => {
             let kind = scene.rng.between(1536, 0xffff) as u16;
-            let kind = if served.contains(&kind) { 0x86dd } else { kind };
+            let kind = if served.contains(&kind) { 0x88b5 } else { kind };
             (other(scene, kind), "type_random")
         }
         1 => {
@@ -175,7 +186,7 @@ fn ethertype_unknown(scene: &mut Scene<'_>) -> Made {
         }
         _ => {
             // A priority tag around something that the router does not serve in a tag.
-            let kind = *scene.rng.pick(&[ethertype::ARP, 0x86dd, 0x88cc, 0x8892, 38]);
+            let kind = *scene.rng.pick(&[ethertype::ARP, 0x8847, 0x88cc, 0x8892, 38]);
             let frame = other(scene, kind);
             (build::tag(&frame, ethertype::VLAN, scene.rng.word() & 0xf000), "type_in_priority_tag")
         }
@@ -227,14 +238,27 @@ fn llc_unsupported(scene: &mut Scene<'_>) -> Made {
     }
 }
 
-/// A packet for a tag or envelope: two of three healthy, else broken in one of the ways of [`INNER`].
-fn inner_packet(scene: &mut Scene<'_>, healthy: &'static str, broken: &'static str) -> Made {
+/// A frame for a tag or envelope: two of three healthy, else broken in one of the ways of [`INNER`].
+fn inner_frame(
+    scene: &mut Scene<'_>,
+    ipv6: bool,
+    healthy: &'static str,
+    broken: &'static str,
+) -> (Vec<u8>, &'static str) {
     if scene.rng.one_in(3) {
-        let anomaly = *scene.rng.pick(&INNER);
+        let anomaly = *scene.rng.pick(if ipv6 { &INNER_IPV6 } else { &INNER });
         if let Some((frame, _)) = recipe(anomaly, scene) {
-            return (frame.get(ETHERNET_HEADER..).unwrap_or_default().to_vec(), broken);
+            return (frame, broken);
         }
     }
-    let header = scene.either();
-    (scene.packet(header), healthy)
+    let frame = if ipv6 {
+        let header = scene.either6();
+        let packet = scene.packet6(header);
+        scene.bare_frame6(&packet)
+    } else {
+        let header = scene.either();
+        let packet = scene.packet(header);
+        scene.bare_frame(&packet)
+    };
+    (frame, healthy)
 }

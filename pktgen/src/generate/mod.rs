@@ -3,13 +3,20 @@
 //! Read first: RFC 1812 §4.2 and §5 for what each anomaly breaks; each submodule names its own RFCs.
 //! A frame depends on (seed, kind of call, index) alone, so any of a million can be made again by itself.
 
+mod extension;
+mod fragment_ipv6;
 mod healthy;
+mod healthy_ipv6;
 mod icmp;
+mod icmpv6;
 mod ipv4;
+mod ipv6;
 mod l4;
 mod link;
+mod near_miss;
 mod options;
 mod scene;
+mod scene_ipv6;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +85,8 @@ mod stream {
     pub(super) const MUTANT: u64 = 3;
     pub(super) const ANOMALY: u64 = 0x100;
     pub(super) const FAMILY: u64 = 0x200;
+    pub(super) const SEQUENCE: u64 = 0x300;
+    pub(super) const NEAR_MISS: u64 = 0x400;
 }
 
 /// Makes frames for one world under one seed.
@@ -129,7 +138,8 @@ impl Generator {
         }
     }
 
-    /// Healthy traffic: UDP, TCP and ICMP both ways in IMIX sizes, echo and datagrams to the router.
+    /// Healthy traffic of IPv4 and IPv6: UDP, TCP and ICMP both ways in IMIX sizes, fragments and extension headers
+    /// in transit, echo and datagrams to the router, and what hosts tell their link.
     pub fn healthy(&self, index: u64) -> Generated {
         let mut scene = self.scene(stream::HEALTHY, index);
         let (bytes, template, family) = healthy::any(&mut scene);
@@ -146,12 +156,57 @@ impl Generator {
             .expect("a cut-off frame can be made in any world")
     }
 
-    /// Frame `index` of one anomaly. `None` where the world has no such frame: without any directed
-    /// broadcast address (RFC 3021) nothing can be sent to or from one.
+    /// Frame `index` of one anomaly. `None` where one frame cannot show it: without any directed broadcast address
+    /// (RFC 3021) nothing can be sent to or from one; [`Anomaly::ReversePath`] needs a port that checks reverse
+    /// paths, which no [`World`] has; overlapping fragments come by two, see [`Generator::sequence`].
     pub fn of(&self, anomaly: Anomaly, index: u64) -> Option<Generated> {
         let mut scene = self.scene(stream::ANOMALY + u64::from(anomaly.code()), index);
         let (bytes, template) = recipe(anomaly, &mut scene)?;
         let expected = Expected::Anomaly(anomaly);
+        Some(Generated { bytes, port: scene.port_number(), family: family_of(anomaly), template, expected })
+    }
+
+    /// Frames that show an anomaly only one after the other, from one host by one port: all but the last are healthy,
+    /// the last is of this anomaly to a router that has seen the others. `None` for an anomaly that one frame shows.
+    pub fn sequence(&self, anomaly: Anomaly, index: u64) -> Option<Vec<Generated>> {
+        self.pieces(stream::SEQUENCE, anomaly, index, true)
+    }
+
+    /// The same frames as those of [`Generator::sequence`] would be, had the sender made no mistake: all are healthy.
+    pub fn near_miss_sequence(&self, anomaly: Anomaly, index: u64) -> Option<Vec<Generated>> {
+        self.pieces(stream::NEAR_MISS, anomaly, index, false)
+    }
+
+    fn pieces(&self, stream: u64, anomaly: Anomaly, index: u64, overlap: bool) -> Option<Vec<Generated>> {
+        let (ipv6, template) = match anomaly {
+            Anomaly::Ipv4FragmentOverlap => (false, "fragments_overlap"),
+            Anomaly::Ipv6FragmentOverlap => (true, "fragments6_overlap"),
+            _ => return None,
+        };
+        let mut scene = self.scene(stream + u64::from(anomaly.code()), index);
+        let port = scene.port_number();
+        let pieces = fragment_ipv6::two_pieces(&mut scene, ipv6, overlap);
+        let made = |(index, bytes)| Generated {
+            bytes,
+            port,
+            family: family_of(anomaly),
+            template: if overlap { template } else { "fragments_adjoin" },
+            expected: if overlap && index == 1 { Expected::Anomaly(anomaly) } else { Expected::Healthy },
+        };
+        Some(pieces.into_iter().enumerate().map(made).collect())
+    }
+
+    /// A frame that differs as little as may be from one of this anomaly and must pass: healthy, or (where nothing
+    /// nearer is) one of the table's oddities. `None` where no single frame is the near miss:
+    /// [`Anomaly::ReversePath`], which turns on the port's configuration alone, and the overlaps, for which
+    /// [`Generator::near_miss_sequence`] is.
+    pub fn near_miss(&self, anomaly: Anomaly, index: u64) -> Option<Generated> {
+        let mut scene = self.scene(stream::NEAR_MISS + u64::from(anomaly.code()), index);
+        let (bytes, template) = near_miss::make(anomaly, &mut scene)?;
+        let expected = match near_miss::oddity(anomaly) {
+            Some(oddity) => Expected::Anomaly(oddity),
+            None => Expected::Healthy,
+        };
         Some(Generated { bytes, port: scene.port_number(), family: family_of(anomaly), template, expected })
     }
 
@@ -170,22 +225,29 @@ impl Generator {
         Generated { bytes, port, family, template, expected: Expected::Unknown }
     }
 
-    /// One ARP request from every host to its router, so that the router knows its neighbours before
-    /// traffic starts.
+    /// What makes the router know its neighbours before traffic starts: an ARP request from every host for its
+    /// router's address, then a Neighbour Solicitation from each of its two IPv6 addresses (global, link-local).
     pub fn greetings(&self) -> Vec<Generated> {
-        let mut frames = Vec::new();
-        for (port, at) in self.world.ports.iter().enumerate() {
-            for host in &at.hosts {
-                frames.push(Generated {
-                    bytes: healthy::arp_request(at, host),
-                    port: port as u8,
-                    family: Family::Arp,
-                    template: "arp_request",
-                    expected: Expected::Healthy,
-                });
-            }
-        }
-        frames
+        let hosts = || {
+            let ports = self.world.ports.iter().zip(0_u8..);
+            ports.flat_map(|(at, port)| at.hosts.iter().map(move |host| (at, port, host)))
+        };
+        let made = |port, bytes, family, template| Generated {
+            bytes,
+            port,
+            family,
+            template,
+            expected: Expected::Healthy,
+        };
+        let arp = hosts()
+            .map(|(at, port, host)| made(port, healthy::arp_request(at, host), Family::Arp, "arp_request"));
+        let solicitations = hosts().flat_map(|(at, port, host)| {
+            [host.ipv6, host.link_local()].map(|source| {
+                let frame = healthy_ipv6::solicitation(at, host, source, at.ipv6);
+                made(port, frame, Family::Nd, "solicitation")
+            })
+        });
+        arp.chain(solicitations).collect()
     }
 
     fn scene(&self, stream: u64, index: u64) -> Scene<'_> {
@@ -198,10 +260,19 @@ fn recipe(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
     match family_of(anomaly) {
         Family::Ethernet | Family::Vlan | Family::LlcSnap => link::make(anomaly, scene),
         Family::Arp => link::make_arp(anomaly, scene),
+        // ICMP of the wrong family is as odd in IPv6 as in IPv4.
+        Family::Ipv4Header if anomaly == Anomaly::IcmpWrongFamily && scene.rng.one_in(2) => {
+            Some(ipv6::icmp_in_ipv6(scene))
+        }
         Family::Ipv4Header => ipv4::make(anomaly, scene),
         Family::Ipv4Options => options::make(anomaly, scene),
         Family::Ipv4Fragments => ipv4::make_fragment(anomaly, scene),
+        Family::Ipv6Header => ipv6::make(anomaly, scene),
+        Family::Ipv6Extension => extension::make(anomaly, scene),
+        Family::Ipv6Fragments => fragment_ipv6::make(anomaly, scene),
         Family::Icmp => icmp::make(anomaly, scene),
+        Family::Icmpv6 => icmpv6::make(anomaly, scene),
+        Family::Nd => icmpv6::make_nd(anomaly, scene),
         Family::Udp | Family::Tcp => l4::make(anomaly, scene),
     }
 }
@@ -214,7 +285,8 @@ pub fn family_of(anomaly: Anomaly) -> Family {
         | A::EthernetSourceGroup
         | A::EthertypeInvalid
         | A::EthertypeUnknown
-        | A::IpInLinkGroup => Family::Ethernet,
+        | A::IpInLinkGroup
+        | A::EthernetSourceOwn => Family::Ethernet,
         A::LlcTruncated | A::LlcUnsupported | A::SnapIpv4 => Family::LlcSnap,
         A::VlanTruncated | A::VlanNested | A::VlanUnexpected | A::VlanPriorityTag => Family::Vlan,
         A::ArpTruncated
@@ -238,13 +310,18 @@ pub fn family_of(anomaly: Anomaly) -> Family {
         | A::Ipv4SourceOwn
         | A::Ipv4Land
         | A::Ipv4SourceBroadcast
-        | A::Ipv4DirectedBroadcast => Family::Ipv4Header,
+        | A::Ipv4DirectedBroadcast
+        | A::Ipv4SpecialPurpose
+        | A::ReversePath
+        | A::IcmpWrongFamily => Family::Ipv4Header,
         A::Ipv4OptionMalformed | A::Ipv4SourceRoute | A::Ipv4OptionTransit | A::Ipv4OptionUnknown => {
             Family::Ipv4Options
         }
-        A::Ipv4FragmentDf | A::Ipv4FragmentTooLarge | A::Ipv4TinyFragment | A::Ipv4FragmentLength => {
-            Family::Ipv4Fragments
-        }
+        A::Ipv4FragmentDf
+        | A::Ipv4FragmentTooLarge
+        | A::Ipv4TinyFragment
+        | A::Ipv4FragmentLength
+        | A::Ipv4FragmentOverlap => Family::Ipv4Fragments,
         A::IcmpTruncated
         | A::IcmpChecksum
         | A::IcmpTypeUnknown
@@ -255,7 +332,37 @@ pub fn family_of(anomaly: Anomaly) -> Family {
         | A::IcmpRequestGroup
         | A::IcmpErrorQuote
         | A::EchoRequest => Family::Icmp,
-        A::UdpLength | A::UdpChecksum => Family::Udp,
-        A::L4PortZero | A::TcpHeaderLength | A::TcpChecksum | A::TcpFlags => Family::Tcp,
+        A::UdpLength | A::UdpChecksum | A::Ipv6UdpChecksumZero => Family::Udp,
+        A::L4PortZero | A::TcpHeaderLength | A::TcpChecksum | A::TcpFlags | A::TcpOptionMalformed => {
+            Family::Tcp
+        }
+        A::Ipv6Truncated
+        | A::Ipv6Version
+        | A::Ipv6PayloadLength
+        | A::Ipv6SourceMulticast
+        | A::Ipv6Unspecified
+        | A::Ipv6Loopback
+        | A::Ipv6V4Mapped
+        | A::Ipv6LinkLocal
+        | A::Ipv6SourceOwn
+        | A::Ipv6Land => Family::Ipv6Header,
+        A::Ipv6HopByHopMalformed
+        | A::Ipv6OptionDiscard
+        | A::Ipv6OptionUnknown
+        | A::Ipv6HopByHopMisplaced
+        | A::Ipv6NextHeaderUnknown
+        | A::Ipv6ExtensionTruncated
+        | A::Ipv6ExtensionLimit
+        | A::Ipv6ExtensionOrder
+        | A::Ipv6RoutingHeader => Family::Ipv6Extension,
+        A::Ipv6FragmentOverlap
+        | A::Ipv6FragmentLength
+        | A::Ipv6FragmentTooLarge
+        | A::Ipv6FirstFragmentShort
+        | A::Ipv6AtomicFragment => Family::Ipv6Fragments,
+        A::Icmpv6Truncated | A::Icmpv6Checksum | A::Icmpv6TypeUnknown | A::Icmpv6ErrorQuote => Family::Icmpv6,
+        A::NdHopLimit | A::NdMalformed | A::NdFragment | A::NdClaimsOurAddress | A::Icmpv6Redirect => {
+            Family::Nd
+        }
     }
 }

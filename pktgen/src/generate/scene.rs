@@ -2,7 +2,7 @@
 //!
 //! Read first: RFC 791 §3.1; RFC 1812 §4.3.2.7 for the frames about which no error may be sent.
 
-use crate::build::{self, Ipv4, Mac, Tcp, ethertype, flags, icmp_type, protocol};
+use crate::build::{self, Ipv4, Mac, ethertype, icmp_type, protocol};
 use crate::dice::Draw;
 use crate::world::{Host, Port, World};
 use rand_pcg::Pcg64Mcg;
@@ -89,25 +89,14 @@ impl<'w> Scene<'w> {
 
     /// A healthy segment or message for the header's protocol; for ICMP an echo reply, which nobody answers.
     pub(super) fn segment(&mut self, header: &Ipv4, len: usize) -> Vec<u8> {
-        let data = self.rng.bytes(len);
-        let (from, to) = self.l4_ports();
         match header.protocol {
-            protocol::UDP => build::udp(header.source, header.destination, from, to, &data),
-            protocol::TCP => {
-                let flags = *self.rng.pick(&[
-                    flags::SYN,
-                    flags::ACK,
-                    flags::ACK | flags::PSH,
-                    flags::FIN | flags::ACK,
-                ]);
-                let sequence = self.rng.word().into();
-                Tcp { flags, sequence, ..Tcp::new(from, to) }.segment(
-                    header.source,
-                    header.destination,
-                    &data,
-                )
+            protocol::UDP | protocol::TCP => {
+                self.ports_segment(header.source, header.destination, header.protocol, len)
             }
-            _ => build::icmp(icmp_type::ECHO_REPLY, 0, [0, 1, self.rng.byte(), 2], &data),
+            _ => {
+                let data = self.rng.bytes(len);
+                build::icmp(icmp_type::ECHO_REPLY, 0, [0, 1, self.rng.byte(), 2], &data)
+            }
         }
     }
 

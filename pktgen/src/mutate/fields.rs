@@ -1,6 +1,7 @@
 //! Where each family's fields are, and the values at which code is likely to go wrong.
 //!
-//! Read first: RFC 791 §3.1, RFC 826, RFC 792, RFC 768, RFC 9293 §3.1; IEEE 802.3 §3.2, IEEE 802.1Q §9.
+//! Read first: RFC 791 §3.1, RFC 826, RFC 792, RFC 768, RFC 9293 §3.1; IEEE 802.3 §3.2, IEEE 802.1Q §9;
+//! RFC 8200 §3 and §4, RFC 4443 §2.1, RFC 4861 §4.
 
 use super::Family;
 
@@ -142,6 +143,87 @@ static TCP: [Field; 9] = [
     whole(20, 2, &[0x0100, 0x0200, 0x02ff]),
 ];
 
+const NEXT_HEADERS: &[u64] = &[0, 1, 4, 6, 17, 41, 43, 44, 50, 51, 58, 59, 60, 135, 253, 255];
+/// The first four bytes of addresses that RFC 4291 and RFC 6890 name, and of the laboratory's.
+const PREFIXES: &[u64] = &[
+    0,
+    0xfe80_0000,
+    0xfec0_0000,
+    0xff01_0000,
+    0xff02_0000,
+    0xff05_0000,
+    0xff0e_0000,
+    0xfd00_0001,
+    0xfd00_0002,
+];
+/// The last four bytes: nobody, loopback, router, host, and the ends of group and mapped addresses.
+const INTERFACES: &[u64] = &[0, 1, 2, 0x0a00_0102, 0xff00_0001, 0xff00_0101, 0xfe00_0101, 0xfe00_0102];
+
+static IPV6: [Field; 11] = [
+    bits(0, 1, 0xf0, &[0, 4, 6]),
+    whole(0, 2, &[]),
+    whole(4, 2, LENGTHS),
+    whole(6, 1, NEXT_HEADERS),
+    whole(7, 1, &[0, 1, 2, 64, 255]),
+    whole(8, 4, PREFIXES),
+    whole(12, 8, &[0, 0xffff, 0xff_fe00]),
+    whole(20, 4, INTERFACES),
+    whole(24, 4, PREFIXES),
+    whole(28, 8, &[0, 0xffff, 0xff_fe00]),
+    whole(36, 4, INTERFACES),
+];
+
+/// The template has Hop-by-Hop Options of 16 bytes (Router Alert at 2, an unknown option at 6), Destination Options
+/// of 8 (an unknown option at 18), and a Routing header.
+static EXTENSION: [Field; 12] = [
+    whole(0, 1, NEXT_HEADERS),
+    whole(1, 1, &[0, 1, 2, 255]),
+    whole(2, 1, &[0, 1, 5, 0x1e, 0x5e, 0x9e, 0xde, 0xc2]),
+    whole(3, 1, &[0, 1, 2, 12, 13, 255]),
+    whole(6, 1, &[0, 1, 5, 0x1e, 0x5e, 0x9e, 0xde]),
+    whole(7, 1, &[0, 2, 8, 9, 255]),
+    whole(16, 1, NEXT_HEADERS),
+    whole(17, 1, &[0, 1, 4, 255]),
+    whole(18, 1, &[0, 1, 0x1e, 0x5e, 0x9e, 0xde, 0xc9]),
+    whole(24, 1, NEXT_HEADERS),
+    whole(25, 1, &[0, 2, 255]),
+    whole(26, 2, &[0, 1, 0x0200, 0x0401]),
+];
+
+static FRAGMENT_HEADER: [Field; 6] = [
+    whole(0, 1, NEXT_HEADERS),
+    whole(1, 1, &[0, 255]),
+    bits(2, 2, 0xfff8, &[0, 1, 8189, 8190, 8191]),
+    bits(2, 2, 6, &[]),
+    bits(3, 1, 1, &[]),
+    whole(4, 4, &[0]),
+];
+
+static ICMPV6: [Field; 6] = [
+    whole(
+        0,
+        1,
+        &[0, 1, 2, 3, 4, 5, 100, 127, 128, 129, 130, 131, 133, 134, 135, 136, 137, 138, 143, 200, 255],
+    ),
+    whole(1, 1, &[0, 1, 4, 255]),
+    checksum(2),
+    whole(4, 4, &[0, 1280, 0xffff_ffff]),
+    bits(8, 1, 0xf0, &[4, 6]),
+    whole(12, 2, LENGTHS),
+];
+
+static ND: [Field; 9] = [
+    whole(0, 1, &[133, 134, 135, 136, 137]),
+    whole(1, 1, &[0, 1]),
+    checksum(2),
+    whole(4, 1, &[0, 0x20, 0x40, 0x60, 0x80, 0xe0]),
+    whole(8, 4, PREFIXES),
+    whole(12, 8, &[0, 0xff_fe00]),
+    whole(20, 4, INTERFACES),
+    whole(24, 1, &[0, 1, 2, 3, 4, 5]),
+    whole(25, 1, &[0, 1, 2, 255]),
+];
+
 /// The fields of a family; never empty.
 pub(super) fn of(family: Family) -> &'static [Field] {
     match family {
@@ -155,15 +237,26 @@ pub(super) fn of(family: Family) -> &'static [Field] {
         Family::Icmp => &ICMP,
         Family::Udp => &UDP,
         Family::Tcp => &TCP,
+        Family::Ipv6Header => &IPV6,
+        Family::Ipv6Extension => &EXTENSION,
+        Family::Ipv6Fragments => &FRAGMENT_HEADER,
+        Family::Icmpv6 => &ICMPV6,
+        Family::Nd => &ND,
     }
 }
 
 /// Where the headers of one frame start, as its own bytes say.
 pub(super) struct Layout {
-    /// First byte of the IPv4 or ARP header.
+    /// First byte of the IPv4, IPv6 or ARP header.
     pub(super) network: usize,
-    /// First byte behind the IPv4 header.
-    transport: usize,
+    /// First byte behind the IPv4 header, or behind IPv6's last extension header.
+    pub(super) transport: usize,
+    /// The frame's type says IPv6.
+    pub(super) ipv6: bool,
+    /// What IPv6's last header announces; 0 for anything else.
+    pub(super) protocol: u8,
+    /// IPv6's Fragment header, or where one would be.
+    fragment: usize,
 }
 
 impl Layout {
@@ -173,8 +266,25 @@ impl Layout {
             Some([high, _]) if *high < 6 => 22,
             _ => 14,
         };
+        if bytes.get(network - 2..network) == Some(&[0x86, 0xdd]) {
+            return Self::of_ipv6(bytes, network);
+        }
         let words = bytes.get(network).map_or(5, |first| usize::from(first & 15));
-        Self { network, transport: network + words * 4 }
+        Self { network, transport: network + words * 4, ipv6: false, protocol: 0, fragment: network + 40 }
+    }
+
+    fn of_ipv6(bytes: &[u8], network: usize) -> Self {
+        let mut protocol = bytes.get(network + 6).copied().unwrap_or_default();
+        let mut transport = network + 40;
+        let mut fragment = transport;
+        while let (0 | 43 | 44 | 60, Some(header)) = (protocol, bytes.get(transport..transport + 2)) {
+            if protocol == 44 {
+                fragment = transport;
+            }
+            let words = if protocol == 44 { 1 } else { usize::from(header[1]) + 1 };
+            (protocol, transport) = (header[0], transport + words * 8);
+        }
+        Self { network, transport, ipv6: true, protocol, fragment }
     }
 
     /// First byte of what a family's offsets count from. A tag and an LLC length lie where the type would.
@@ -182,8 +292,14 @@ impl Layout {
         match family {
             Family::Ethernet => 0,
             Family::Vlan | Family::LlcSnap => 12,
-            Family::Arp | Family::Ipv4Header | Family::Ipv4Options | Family::Ipv4Fragments => self.network,
-            Family::Icmp | Family::Udp | Family::Tcp => self.transport,
+            Family::Arp
+            | Family::Ipv4Header
+            | Family::Ipv4Options
+            | Family::Ipv4Fragments
+            | Family::Ipv6Header => self.network,
+            Family::Ipv6Extension => self.network + 40,
+            Family::Ipv6Fragments => self.fragment,
+            Family::Icmp | Family::Udp | Family::Tcp | Family::Icmpv6 | Family::Nd => self.transport,
         }
     }
 }

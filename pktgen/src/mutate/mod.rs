@@ -1,6 +1,7 @@
-//! Field-aware mutation: ten families, each of which knows where its header's fields are.
+//! Field-aware mutation: families, each of which knows where its header's fields are.
 //!
-//! Read first: RFC 894, RFC 1042, RFC 826, RFC 791 §3.1, RFC 792, RFC 768, RFC 9293 §3.1; IEEE 802.1Q §9.
+//! Read first: RFC 894, RFC 1042, RFC 826, RFC 791 §3.1, RFC 792, RFC 768, RFC 9293 §3.1; IEEE 802.1Q §9;
+//! RFC 8200 §3 and §4, RFC 4443 §2.1, RFC 4861 §4.
 //! A mutant's class is not known beforehand. Checksums above the changed field are usually put right again,
 //! so that mutants get past the first check and into the code behind it.
 
@@ -10,6 +11,7 @@ use crate::build::{self, seal_icmp, seal_ipv4, seal_segment};
 use crate::dice::Draw;
 use fields::{Field, Layout};
 use rand::Rng;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The header that a mutant is changed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,10 +37,20 @@ pub enum Family {
     Udp,
     /// TCP.
     Tcp,
+    /// IPv6 header.
+    Ipv6Header,
+    /// IPv6 extension headers but for fragments.
+    Ipv6Extension,
+    /// IPv6 Fragment header.
+    Ipv6Fragments,
+    /// ICMPv6.
+    Icmpv6,
+    /// Neighbour Discovery.
+    Nd,
 }
 
 impl Family {
-    /// All ten.
+    /// All of them.
     pub const ALL: &'static [Self] = &[
         Self::Ethernet,
         Self::Vlan,
@@ -50,6 +62,11 @@ impl Family {
         Self::Icmp,
         Self::Udp,
         Self::Tcp,
+        Self::Ipv6Header,
+        Self::Ipv6Extension,
+        Self::Ipv6Fragments,
+        Self::Icmpv6,
+        Self::Nd,
     ];
 
     /// The stable printed name.
@@ -65,6 +82,11 @@ impl Family {
             Self::Icmp => "icmp",
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Ipv6Header => "ipv6_header",
+            Self::Ipv6Extension => "ipv6_extension",
+            Self::Ipv6Fragments => "ipv6_fragments",
+            Self::Icmpv6 => "icmpv6",
+            Self::Nd => "nd",
         }
     }
 
@@ -146,30 +168,51 @@ fn change<R: Rng + ?Sized>(bytes: &mut [u8], start: usize, field: &Field, rng: &
     at.copy_from_slice(&merged.to_be_bytes()[8 - field.len..]);
 }
 
-/// Makes the total length agree with what a cut or an addition left, so that the change counts as payload.
+/// Makes the total or payload length agree with what a cut or an addition left, so that the change counts as
+/// payload.
 fn fit(bytes: &mut [u8], layout: &Layout) {
-    if let Some(packet) = bytes.get_mut(layout.network..).filter(|packet| packet.len() >= 20) {
-        let total = packet.len().min(0xffff) as u16;
-        packet[2..4].copy_from_slice(&total.to_be_bytes());
+    let least = if layout.ipv6 { 40 } else { 20 };
+    if let Some(packet) = bytes.get_mut(layout.network..).filter(|packet| packet.len() >= least) {
+        let (at, len) = if layout.ipv6 { (4, packet.len() - 40) } else { (2, packet.len()) };
+        packet[at..at + 2].copy_from_slice(&(len.min(0xffff) as u16).to_be_bytes());
         seal(bytes, layout);
     }
 }
 
 /// Computes the checksums anew that cover the frame's headers, as far as the frame holds them.
 fn seal(bytes: &mut [u8], layout: &Layout) {
+    if layout.ipv6 {
+        return seal_ipv6(bytes, layout);
+    }
     let Some(packet) = bytes.get_mut(layout.network..).filter(|packet| packet.len() >= 20) else {
         return;
     };
     seal_ipv4(packet);
     let header = (usize::from(packet[0] & 15) * 4).min(packet.len());
     let total = usize::from(u16::from_be_bytes([packet[2], packet[3]])).clamp(header, packet.len());
-    let address = |at: usize| [packet[at], packet[at + 1], packet[at + 2], packet[at + 3]].into();
+    let address = |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
     let (source, destination, protocol) = (address(12), address(16), packet[9]);
     let segment = &mut packet[header..total];
     if protocol == build::protocol::ICMP {
         seal_icmp(segment);
     } else {
         seal_segment(source, destination, protocol, segment);
+    }
+}
+
+/// IPv6 has no checksum of its own, so only what lies behind the extension headers is put right.
+fn seal_ipv6(bytes: &mut [u8], layout: &Layout) {
+    let Some(packet) = bytes.get(layout.network..).filter(|packet| packet.len() >= 40) else { return };
+    let address = |at: usize| {
+        let mut octets = [0; 16];
+        octets.copy_from_slice(&packet[at..at + 16]);
+        Ipv6Addr::from(octets)
+    };
+    let (source, destination) = (address(8), address(24));
+    let end = layout.network + 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]]));
+    let end = end.min(bytes.len());
+    if let Some(segment) = bytes.get_mut(layout.transport..end) {
+        seal_segment(source, destination, layout.protocol, segment);
     }
 }
 

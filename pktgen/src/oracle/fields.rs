@@ -3,14 +3,14 @@
 //! Read first: RFC 1812 §4.3.2.7 (when an ICMP error is forbidden), RFC 7126 §4, IEEE 802.1Q §9.3.
 
 use super::judge::{Judgement, judge, word};
-use super::{judge_ipv4, triage};
+use super::{judge_ipv4, judge_ipv6, triage};
 use crate::world::World;
 use stack::divert::{Field, FieldValue};
 use stack::{ActionKind, Anomaly, ClassKey, Direction, PortId, Posture};
 use std::net::Ipv4Addr;
 
-/// [`Field::Inner`] of something that is not IPv4.
-const NOT_IPV4: u16 = 255;
+/// [`Field::Inner`] of something that is neither IPv4 nor, in a tag, IPv6.
+const NOT_IP: u16 = 255;
 
 /// What `frame` is, and the value of each field that its reason consults. `None`: no anomaly.
 ///
@@ -64,10 +64,13 @@ fn inner(world: &World, port: u8, frame: &[u8], tagged: bool) -> u16 {
     } else {
         (word(frame, 20), &frame[22..14 + usize::from(word(frame, 12))])
     };
-    if kind != 0x0800 {
-        return NOT_IPV4;
-    }
-    match judge_ipv4::packet(world, usize::from(port), frame[0] & 1 == 1, packet) {
+    let (port, link_group) = (usize::from(port), frame[0] & 1 == 1);
+    let judged = match kind {
+        0x0800 => judge_ipv4::packet(world, port, link_group, packet),
+        0x86dd => judge_ipv6::packet(world, port, link_group, packet),
+        _ => return NOT_IP,
+    };
+    match judged {
         // An echo request is healthy, and what is odd and legal has to pass.
         Ok(()) | Err(Anomaly::EchoRequest) => 0,
         Err(anomaly) if anomaly.must_pass() => 0,
@@ -190,7 +193,11 @@ mod tests {
                     assert_eq!(out[..12], [destination, source].concat());
                     assert!(out.len() <= made.bytes.len());
                 } else {
-                    let ttl_at = if anomaly == Anomaly::VlanPriorityTag { 26 } else { 30 };
+                    let ttl_at = match (anomaly, &made.bytes[16..18]) {
+                        (Anomaly::VlanPriorityTag, [0x86, 0xdd]) => 25,
+                        (Anomaly::VlanPriorityTag, _) => 26,
+                        _ => 30,
+                    };
                     assert!(action == ActionKind::Drop || made.bytes[ttl_at] < 2, "{anomaly} {action}");
                 }
             }

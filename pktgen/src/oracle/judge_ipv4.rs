@@ -1,6 +1,8 @@
 //! What an IPv4 packet is: header, options, addresses, then what only binds transit or only the router.
 //!
-//! Read first: RFC 1812 §4.2.2, §5.2.2, §5.3.4, §5.3.7; RFC 791 §3.1; RFC 7126 §4; RFC 1858 §4.2; RFC 3927 §7.
+//! Read first: RFC 1812 §4.2.2, §5.2.2, §5.3.4, §5.3.7; RFC 791 §3.1; RFC 7126 §4; RFC 1858 §4.2; RFC 3927 §7;
+//! RFC 6890 §2.2.2. Of several oddities the first of this order is named: unknown option, reserved flag, DF on a
+//! fragment, ICMPv6 in IPv4, special-purpose address.
 
 use super::judge::{Check, reject_if, word};
 use super::judge_local;
@@ -36,12 +38,13 @@ pub(super) fn packet(world: &World, port: usize, link_group: bool, bytes: &[u8])
     reject_if(packet.protocol == 6 && packet.offset == 8, Anomaly::Ipv4TinyFragment)?;
     let (ingress, to) = (&world.ports[port], packet.destination);
     let to_group = to == Ipv4Addr::BROADCAST || ingress.is_broadcast(to) || to == Ipv4Addr::new(224, 0, 0, 1);
-    if to_group || world.is_router(to) {
+    let local = to_group || world.is_router(to);
+    if local {
         judge_local::packet(&packet, to_group || link_group)?;
     } else {
         transit(world, &packet, &kinds)?;
     }
-    oddities(&packet, bytes)
+    oddities(&packet, bytes, !local)
 }
 
 /// RFC 1812 §5.2.2, in its order: but for the version, a length is believed only under a good checksum.
@@ -136,9 +139,23 @@ fn transit(world: &World, packet: &Packet<'_>, kinds: &[u8]) -> Check<()> {
 }
 
 /// What looks wrong and is legal, reported only if nothing else was.
-fn oddities(packet: &Packet<'_>, bytes: &[u8]) -> Check<()> {
+fn oddities(packet: &Packet<'_>, bytes: &[u8], transit: bool) -> Check<()> {
     reject_if(bytes[6] & 0x80 != 0, Anomaly::Ipv4ReservedFlag)?;
-    reject_if(bytes[6] & 0x40 != 0 && packet.is_fragment(), Anomaly::Ipv4FragmentDf)
+    reject_if(bytes[6] & 0x40 != 0 && packet.is_fragment(), Anomaly::Ipv4FragmentDf)?;
+    reject_if(packet.protocol == 58, Anomaly::IcmpWrongFamily)?;
+    let special = is_special_purpose(packet.source) || is_special_purpose(packet.destination);
+    reject_if(transit && special, Anomaly::Ipv4SpecialPurpose)
+}
+
+/// Is it in a block that RFC 6890 §2.2.2 calls not forwardable, and that no other check knows? In 192.0.0.0/24
+/// 192.0.0.0/29 (DS-Lite), 192.0.0.9 (RFC 7723) and 192.0.0.10 (RFC 8155) have reservations of their own that may
+/// be forwarded.
+fn is_special_purpose(address: Ipv4Addr) -> bool {
+    match address.octets() {
+        [192, 0, 0, host] => !matches!(host, 0..=7 | 9 | 10),
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! What a packet to the router itself is: fragment, ICMP, UDP, TCP.
+//! What an IPv4 packet to the router itself is: fragment, ICMP, UDP, TCP (the last two of either family).
 //!
 //! Read first: RFC 791 §3.2, RFC 792, RFC 1122 §4.1.3.4, RFC 1812 §4.3, RFC 6918, RFC 9293 §3.1 and §3.10.7.
 
 use super::judge::{Check, reject_if, word};
-use super::judge_ipv4::Packet;
+use super::judge_ipv4::{Packet, bad_option};
 use crate::build::{adds_up, flags, segment_checksum};
 use stack::Anomaly;
+use std::net::IpAddr;
 
 /// Judges a packet to the router; `to_group` if several hosts are meant, in IP or on the link.
 pub(super) fn packet(packet: &Packet<'_>, to_group: bool) -> Check<()> {
@@ -16,8 +17,8 @@ pub(super) fn packet(packet: &Packet<'_>, to_group: bool) -> Check<()> {
     }
     match packet.protocol {
         1 => icmp(packet.payload, to_group),
-        6 => tcp(packet),
-        17 => udp(packet),
+        6 => tcp(packet.source, packet.destination, packet.payload),
+        17 => udp(packet.source, packet.destination, packet.payload),
         _ => Ok(()),
     }
 }
@@ -53,25 +54,30 @@ fn icmp(message: &[u8], to_group: bool) -> Check<()> {
     }
 }
 
-fn udp(packet: &Packet<'_>) -> Check<()> {
-    let payload = packet.payload;
+/// A UDP datagram of either family.
+pub(super) fn udp(source: impl Into<IpAddr>, destination: impl Into<IpAddr>, payload: &[u8]) -> Check<()> {
+    let (source, destination) = (source.into(), destination.into());
     reject_if(payload.len() < 8, Anomaly::UdpLength)?;
     let claim = usize::from(word(payload, 4));
     reject_if(claim < 8 || claim > payload.len(), Anomaly::UdpLength)?;
     let datagram = &payload[..claim];
-    let wrong =
-        word(datagram, 6) != 0 && segment_checksum(packet.source, packet.destination, 17, datagram) != 0;
+    let unchecked = word(datagram, 6) == 0;
+    // RFC 8200 §8.1: optional over IPv4 only.
+    reject_if(unchecked && source.is_ipv6(), Anomaly::Ipv6UdpChecksumZero)?;
+    let wrong = !unchecked && segment_checksum(source, destination, 17, datagram) != 0;
     reject_if(wrong, Anomaly::UdpChecksum)?;
     reject_if(word(datagram, 2) == 0, Anomaly::L4PortZero)
 }
 
-fn tcp(packet: &Packet<'_>) -> Check<()> {
-    let segment = packet.payload;
+/// A TCP segment of either family.
+pub(super) fn tcp(source: impl Into<IpAddr>, destination: impl Into<IpAddr>, segment: &[u8]) -> Check<()> {
     reject_if(segment.len() < 20, Anomaly::TcpHeaderLength)?;
     let header_len = usize::from(segment[12] >> 4) * 4;
     reject_if(header_len < 20 || header_len > segment.len(), Anomaly::TcpHeaderLength)?;
-    let wrong = segment_checksum(packet.source, packet.destination, 6, segment) != 0;
+    let wrong = segment_checksum(source, destination, 6, segment) != 0;
     reject_if(wrong, Anomaly::TcpChecksum)?;
+    // TCP options are encoded as IPv4's are: 0 ends them, 1 is one byte, all others have a length (RFC 9293 §3.1).
+    reject_if(bad_option(&segment[20..header_len]).is_some(), Anomaly::TcpOptionMalformed)?;
     reject_if(word(segment, 2) == 0, Anomaly::L4PortZero)?;
     // ECN-Echo and Congestion Window Reduced (RFC 3168) make no difference.
     let set = segment[13] & 0x3f;

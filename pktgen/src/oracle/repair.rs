@@ -1,6 +1,6 @@
 //! What may leave, byte for byte: a frame sent on as it is, or after a repair.
 //!
-//! Read first: RFC 1812 §5.3.1 (TTL); IEEE 802.1Q §6.8; RFC 1042; RFC 791 §3.1.
+//! Read first: RFC 1812 §5.3.1 (TTL); RFC 8200 §3 (hop limit); IEEE 802.1Q §6.8; RFC 1042; RFC 791 §3.1.
 //! Everything is computed from scratch; the router's incremental checksums must come to the same bytes.
 
 use crate::build::{ETHERNET_HEADER, Mac, adds_up, ethernet, ethertype, seal_ipv4};
@@ -12,7 +12,7 @@ use stack::ActionKind;
 /// to the router itself is repaired alike, but delivered.
 pub fn repair(action: ActionKind, frame: &[u8], source: Mac, destination: Mac) -> Option<Vec<u8>> {
     let packet = match action {
-        ActionKind::Forward => ipv4_payload(frame)?.to_vec(),
+        ActionKind::Forward => ip_payload(frame)?.to_vec(),
         ActionKind::StripTag => tagged_packet(frame)?.to_vec(),
         ActionKind::Decapsulate => snap_packet(frame)?.to_vec(),
         ActionKind::ClearOptions => without_options(ipv4_payload(frame)?)?,
@@ -25,8 +25,8 @@ pub fn repair(action: ActionKind, frame: &[u8], source: Mac, destination: Mac) -
     send_on(&packet, source, destination)
 }
 
-/// An IPv4 frame as the router sends it on: padding trimmed, TTL one less, checksum and addresses new.
-/// `None` if it is no well-formed IPv4 frame, or its time to live ends here.
+/// An IPv4 or IPv6 frame as the router sends it on: padding trimmed, TTL or hop limit one less, checksum and
+/// MAC addresses new. `None` if it is no well-formed frame of either, or its time to live ends here.
 pub fn forward(frame: &[u8], source: Mac, destination: Mac) -> Option<Vec<u8>> {
     repair(ActionKind::Forward, frame, source, destination)
 }
@@ -42,7 +42,11 @@ pub(super) fn measured(packet: &[u8]) -> Option<(usize, usize)> {
     (fits && adds_up(&packet[..header_len])).then_some((header_len, total))
 }
 
+/// Packets of both versions; a frame's type has been compared with the version before.
 fn send_on(packet: &[u8], source: Mac, destination: Mac) -> Option<Vec<u8>> {
+    if packet.first()? >> 4 == 6 {
+        return send_on_ipv6(packet, source, destination);
+    }
     let (_, total) = measured(packet)?;
     let mut packet = packet[..total].to_vec();
     // RFC 1812 §5.3.1: it must arrive with 2 or more to leave with 1 or more.
@@ -52,6 +56,17 @@ fn send_on(packet: &[u8], source: Mac, destination: Mac) -> Option<Vec<u8>> {
     packet[8] -= 1;
     seal_ipv4(&mut packet);
     Some(ethernet(destination, source, ethertype::IPV4, &packet))
+}
+
+/// RFC 8200 §3: the hop limit is all that changes on the way; nothing covers it with a checksum.
+fn send_on_ipv6(packet: &[u8], source: Mac, destination: Mac) -> Option<Vec<u8>> {
+    let length = usize::from(u16::from_be_bytes([*packet.get(4)?, *packet.get(5)?]));
+    let mut packet = packet.get(..40 + length)?.to_vec();
+    if packet[7] < 2 {
+        return None;
+    }
+    packet[7] -= 1;
+    Some(ethernet(destination, source, ethertype::IPV6, &packet))
 }
 
 /// Every option byte becomes No-Operation, so that nothing moves and nothing is left to act upon.
@@ -79,11 +94,27 @@ pub(super) fn ipv4_payload(frame: &[u8]) -> Option<&[u8]> {
     (frame.get(12..14)? == [8, 0]).then_some(&frame[ETHERNET_HEADER..])
 }
 
-/// What a priority tag holds: type of the tag, VLAN id 0, inner type IPv4.
+/// The packet of an untagged frame of either version, whose version agrees with the frame's type.
+fn ip_payload(frame: &[u8]) -> Option<&[u8]> {
+    versioned(frame.get(12..14)?, &frame[ETHERNET_HEADER..])
+}
+
+/// `packet`, if it is of the version that the type announces.
+fn versioned<'a>(kind: &[u8], packet: &'a [u8]) -> Option<&'a [u8]> {
+    let version = match kind {
+        [0x08, 0x00] => 4,
+        [0x86, 0xdd] => 6,
+        _ => return None,
+    };
+    (packet.first()? >> 4 == version).then_some(packet)
+}
+
+/// What a priority tag holds: type of the tag, VLAN id 0, inner type IPv4 or IPv6.
 fn tagged_packet(frame: &[u8]) -> Option<&[u8]> {
     let tag = frame.get(12..18)?;
     let is_tag = matches!(tag[..2], [0x81, 0x00] | [0x88, 0xa8]);
-    (is_tag && tag[2] & 15 == 0 && tag[3] == 0 && tag[4..] == [8, 0]).then_some(&frame[18..])
+    let priority = is_tag && tag[2] & 15 == 0 && tag[3] == 0;
+    if priority { versioned(&tag[4..], &frame[18..]) } else { None }
 }
 
 /// What an LLC/SNAP envelope holds, as far as its length field reaches.
@@ -96,7 +127,7 @@ fn snap_packet(frame: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::{Ipv4, pad, snap, tag, udp};
+    use crate::build::{Extension, Ipv4, Ipv6, pad, snap, tag, udp};
     use std::net::Ipv4Addr;
 
     const IN: [Mac; 2] = [[2, 0, 0, 0, 1, 1], [2, 0, 0, 0, 1, 2]];
@@ -125,6 +156,26 @@ mod tests {
         assert_eq!(run(ActionKind::Decapsulate, pad(snap(IN[0], IN[1], 0x0800, &before))), after);
         let with_route = frame(&packet(64, &[7, 7, 4, 0, 0, 0, 0, 0]));
         assert_eq!(run(ActionKind::ClearOptions, with_route), leaves(&packet(63, &[1; 7])));
+    }
+
+    #[test]
+    fn an_ipv6_packet_loses_one_hop_and_its_padding_and_tag() {
+        let packet = |hop_limit| {
+            let (source, destination) = ("fd00:1::2".parse().unwrap(), "fd00:2::2".parse().unwrap());
+            let extensions = vec![Extension::HopByHop(vec![0x1e, 1, 9])];
+            Ipv6 { hop_limit, extensions, protocol: 59, ..Ipv6::new(source, destination) }.packet(&[])
+        };
+        let frame = |packet: &[u8]| ethernet(IN[0], IN[1], ethertype::IPV6, packet);
+        let after = Some(ethernet(OUT[1], OUT[0], ethertype::IPV6, &packet(63)));
+        assert_eq!(forward(&pad(frame(&packet(64))), OUT[0], OUT[1]), after);
+        let tagged = tag(&frame(&packet(64)), 0x8100, 0xb000);
+        assert_eq!(repair(ActionKind::StripTag, &tagged, OUT[0], OUT[1]), after);
+        assert_eq!(forward(&frame(&packet(1)), OUT[0], OUT[1]), None);
+        let mistyped = ethernet(IN[0], IN[1], ethertype::IPV4, &packet(64));
+        assert_eq!(forward(&mistyped, OUT[0], OUT[1]), None);
+        for len in 0..62 {
+            assert_eq!(forward(&frame(&packet(64))[..len], OUT[0], OUT[1]), None, "{len}");
+        }
     }
 
     #[test]

@@ -10,23 +10,30 @@ use managed::ManagedSlice;
 use smoltcp::iface::SocketStorage;
 use smoltcp::socket::udp::PacketMetadata;
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr};
+use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr, Ipv6Address};
 use stack::divert::DivertSlot;
-use stack::forward::{NeighborSlot, TxSlot, WaitSlot};
+use stack::forward::{NeighborSlot, RouteSlot, TxSlot, WaitSlot};
 use stack::frame::FRAME_MAX;
-use stack::host::HostStorage;
-use stack::{Config, Event, FrameBuf, PortConfig, PortId, Route, Router, Storage, Verdict};
-use static_cell::{ConstStaticCell, StaticCell};
+use stack::host::{HostStorage, ReassemblySlot, TcpStorage};
+use stack::{Config, Event, FrameBuf, PortConfig, PortId, Router, Storage, Verdict};
+use static_cell::ConstStaticCell;
 
 const DIVERTS: usize = 16;
 
-static ROUTES: ConstStaticCell<[Option<Route>; 4]> = ConstStaticCell::new([None; 4]);
-static NEIGHBORS: StaticCell<[NeighborSlot; 8]> = StaticCell::new();
+static ROUTES: ConstStaticCell<[RouteSlot<Ipv4Address>; 4]> = ConstStaticCell::new([RouteSlot::EMPTY; 4]);
+static ROUTES_V6: ConstStaticCell<[RouteSlot<Ipv6Address>; 4]> = ConstStaticCell::new([RouteSlot::EMPTY; 4]);
+static NEIGHBORS: ConstStaticCell<[NeighborSlot<Ipv4Address>; 8]> =
+    ConstStaticCell::new([NeighborSlot::EMPTY; 8]);
+static NEIGHBORS_V6: ConstStaticCell<[NeighborSlot<Ipv6Address>; 8]> =
+    ConstStaticCell::new([NeighborSlot::EMPTY; 8]);
+static REASSEMBLY: ConstStaticCell<[ReassemblySlot; 1]> = ConstStaticCell::new([ReassemblySlot::EMPTY]);
+static PAGE_RX: ConstStaticCell<[u8; 64]> = ConstStaticCell::new([0; 64]);
+static PAGE_TX: ConstStaticCell<[u8; 512]> = ConstStaticCell::new([0; 512]);
 static WAITING: ConstStaticCell<[WaitSlot; 2]> = ConstStaticCell::new([WaitSlot::EMPTY; 2]);
 static DIVERTED: ConstStaticCell<[DivertSlot; DIVERTS]> = ConstStaticCell::new([DivertSlot::EMPTY; DIVERTS]);
 static TRANSMIT: ConstStaticCell<[TxSlot; 4]> = ConstStaticCell::new([TxSlot::EMPTY; 4]);
 static EVENTS: ConstStaticCell<[Option<Event>; 8]> = ConstStaticCell::new([None; 8]);
-static SOCKETS: ConstStaticCell<[SocketStorage<'static>; 1]> = ConstStaticCell::new([SocketStorage::EMPTY]);
+static SOCKETS: ConstStaticCell<[SocketStorage<'static>; 2]> = ConstStaticCell::new([SocketStorage::EMPTY; 2]);
 static RX_META: ConstStaticCell<[PacketMetadata; 1]> = ConstStaticCell::new([PacketMetadata::EMPTY]);
 static RX: ConstStaticCell<[u8; 512]> = ConstStaticCell::new([0; 512]);
 static TX_META: ConstStaticCell<[PacketMetadata; 1]> = ConstStaticCell::new([PacketMetadata::EMPTY]);
@@ -54,7 +61,11 @@ const FORWARDED: [u8; 44] = [
 fn storage() -> Storage<'static> {
     Storage {
         routes: ManagedSlice::Borrowed(ROUTES.take()),
-        neighbors: ManagedSlice::Borrowed(NEIGHBORS.init([NeighborSlot::EMPTY; 8])),
+        routes_index: ManagedSlice::Borrowed(&mut []),
+        routes_v6: ManagedSlice::Borrowed(ROUTES_V6.take()),
+        routes_v6_index: ManagedSlice::Borrowed(&mut []),
+        neighbors: ManagedSlice::Borrowed(NEIGHBORS.take()),
+        neighbors_v6: ManagedSlice::Borrowed(NEIGHBORS_V6.take()),
         waiting: ManagedSlice::Borrowed(WAITING.take()),
         diverts: ManagedSlice::Borrowed(DIVERTED.take()),
         transmit: ManagedSlice::Borrowed(TRANSMIT.take()),
@@ -65,6 +76,13 @@ fn storage() -> Storage<'static> {
             udp_rx: ManagedSlice::Borrowed(RX.take()),
             udp_tx_meta: ManagedSlice::Borrowed(TX_META.take()),
             udp_tx: ManagedSlice::Borrowed(TX.take()),
+            status: [TcpStorage {
+                rx: ManagedSlice::Borrowed(PAGE_RX.take()),
+                tx: ManagedSlice::Borrowed(PAGE_TX.take()),
+            }]
+            .into_iter()
+            .collect(),
+            reassembly: ManagedSlice::Borrowed(REASSEMBLY.take()),
         },
     }
 }
@@ -79,7 +97,7 @@ fn config() -> Option<Config> {
         let mut addresses = heapless::Vec::new();
         addresses.push(Ipv4Cidr::new(Ipv4Address::new(10, 0, net, 1), 24)).ok()?;
         let mac = EthernetAddress([2, 0, 0, 0, net, 1]);
-        config.ports.push(PortConfig { mac, mtu: 1500, addresses }).ok()?;
+        config.ports.push(PortConfig { addresses, ..PortConfig::new(mac, 1500) }).ok()?;
     }
     Some(config)
 }

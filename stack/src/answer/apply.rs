@@ -119,21 +119,21 @@ impl Router<'_> {
     ) {
         match built {
             None => {
-                self.stats.held.sub(frame.len());
-                self.stats.drop(DropReason::Anomaly(held.reason), path, frame.len());
+                self.stats.held.sub(held.received_len);
+                self.stats.drop(DropReason::Anomaly(held.reason), path, held.received_len);
             }
             Some((Built::Local(len), mut out)) => {
-                self.stats.held.sub(frame.len());
-                let _ =
-                    self.deliver_repaired(now, held.port, &FrameBuf::new(&mut out[..len]), held.len, path);
+                self.stats.held.sub(held.received_len);
+                let mut repaired = FrameBuf::new(&mut out[..len]).received_as(held.received_len);
+                let _ = self.deliver_repaired(now, held.port, &mut repaired, held.received_len, path);
             }
             // A held frame stays held until what replaces it is sent or lost.
             Some((Built::Transit(len), mut out)) => {
                 self.forward_repaired(now, &held, id, frame, &mut out[..len], path);
             }
             Some((Built::Reply(len), mut out)) => {
-                let cargo = Cargo::Injected { id, received_len: held.len, path, transit: false };
-                self.dispatch(now, &mut out[..len], cargo);
+                let cargo = Cargo::Injected { id, received_len: held.received_len, path, transit: false };
+                self.dispatch(now, held.port, &mut out[..len], cargo);
             }
         }
     }

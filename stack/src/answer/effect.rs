@@ -5,10 +5,11 @@ use crate::Router;
 use crate::classify::{Class, classify};
 use crate::config::PortId;
 use crate::divert::Held;
-use crate::forward::{IcmpError, icmp_error};
+use crate::forward::{IcmpError, icmp_error, icmpv4, rewrite};
 use crate::frame::{ETHERNET_HEADER, FRAME_MAX};
 use crate::wire::MIN_HEADER;
 use smoltcp::time::Instant;
+use smoltcp::wire::IpAddress;
 
 /// What an approved answer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,23 +68,29 @@ impl Router<'_> {
             Built::Transit(len) => (len, true),
             Built::Reply(len) => (len, false),
         };
-        let Some(hop) = self.next_hop(&out[ETHERNET_HEADER..len]) else {
-            return if transit { Ok(None) } else { Err(Rejection::Unroutable) };
-        };
-        if transit {
+        let packet = &out[ETHERNET_HEADER..len];
+        if transit && self.refusal(held.port, packet).is_some() {
             // Forwarding itself will refuse and report it, as it does for healthy frames.
-            if out[ETHERNET_HEADER + 8] <= 1 || len - ETHERNET_HEADER > self.mtu(hop.port) {
+            return Ok(None);
+        }
+        let hop = self.next_hop(packet, held.port).map_err(|_| Rejection::Unroutable)?;
+        if transit {
+            if packet.len() > self.mtu(hop.port) {
+                // It leaves in fragments, each with a header that is made when it is sent.
                 return Ok(None);
             }
-            Self::decrement_ttl(&mut out[..len]);
+            rewrite::decrement_hops(&mut out[..len]);
         } else if hop.port != held.port {
             // Whoever claims an address behind another port gets no reply sent there.
             return Err(Rejection::WrongPort);
         }
-        let mac = self.neighbors.known(hop.port, hop.address).unwrap_or_default();
-        self.address(&mut out[..len], hop.port, mac);
+        let mac = match hop.address {
+            IpAddress::Ipv4(address) => self.neighbors.known(hop.port, address),
+            IpAddress::Ipv6(address) => self.neighbors_v6.known(hop.port, address),
+        };
+        rewrite::address(&mut out[..len], self.config.ports[hop.port.index()].mac, mac.unwrap_or_default());
         // A Parameter Problem quotes the frame; anything else is no longer than what it answers.
-        let quote = if matches!(effect, Effect::ParameterProblem(_)) { icmp_error::MAX_LEN } else { 0 };
+        let quote = if matches!(effect, Effect::ParameterProblem(_)) { icmpv4::MAX_LEN } else { 0 };
         if len > frame.len().max(quote + ETHERNET_HEADER) {
             return Err(Rejection::Amplification);
         }
@@ -126,11 +133,12 @@ impl Router<'_> {
             }
             Effect::ParameterProblem(pointer) => {
                 let port = &self.config.ports[held.port.index()];
-                if icmp_error::is_forbidden(frame, port, &self.locals) {
+                if icmp_error::is_forbidden(frame, port, held.port, &self.locals, None) {
                     return Err(Rejection::ErrorForbidden);
                 }
+                let error = IcmpError::ParameterProblem { code: 0, pointer: pointer.into() };
                 let len = self
-                    .build_icmp_error(IcmpError::ParameterProblem(pointer), &frame[ETHERNET_HEADER..], out)
+                    .build_icmp_error(error, held.port, &frame[ETHERNET_HEADER..], out)
                     .ok_or(Rejection::Unroutable)?;
                 Ok(Built::Reply(len))
             }
@@ -142,12 +150,16 @@ impl Router<'_> {
     fn reclassify(&self, held: Held, repaired: &[u8], unchanged: bool) -> Result<Built, Rejection> {
         let mac = self.config.ports[held.port.index()].mac;
         let len = repaired.len();
-        match classify(repaired, held.port, mac, &self.locals) {
-            Class::Transit(..) => Ok(Built::Transit(len)),
-            Class::Local(..) => Ok(Built::Local(len)),
-            Class::Anomaly(same) if unchanged && same == held.reason => Ok(Built::Transit(len)),
-            Class::Anomaly(_) | Class::Arp(_) | Class::Foreign => Err(Rejection::NotHealthy),
-        }
+        let built = match classify(repaired, held.port, mac, &self.locals) {
+            Class::Transit(..) => Built::Transit(len),
+            Class::Local(..) => Built::Local(len),
+            Class::Anomaly(same) if unchanged && same == held.reason => Built::Transit(len),
+            Class::Anomaly(_) | Class::Arp(_) | Class::Nd(_) | Class::Foreign => {
+                return Err(Rejection::NotHealthy);
+            }
+        };
+        // A host does not forward: what it makes of packets for others is its own business.
+        Ok(if self.outside_host.is_some() { Built::Local(len) } else { built })
     }
 
     /// Milliseconds since midnight UTC, or with the high bit set since the start (RFC 792).

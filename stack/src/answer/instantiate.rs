@@ -5,24 +5,28 @@
 //! Each function writes an Ethernet frame whose MAC addresses are still to be filled in.
 
 use super::{EchoDelta, Rejection};
-use crate::classify::ethernet::{SNAP, TAG, word};
+use crate::classify::ethernet::{SNAP, word};
 use crate::classify::{icmp, ipv4::protocol};
-use crate::divert::network;
-use crate::frame::ETHERNET_HEADER;
-use crate::wire::{MIN_HEADER, checksum, options};
+use crate::divert::{network, says_ipv6};
+use crate::frame::{ETHERNET_HEADER, TAG};
+use crate::wire::{IPV6_HEADER, MIN_HEADER, checksum, options};
 
 /// The time to live of what the router sends (RFC 1700's default, and the local host's).
 pub(super) const TTL: u8 = 64;
 
-/// Copies the IPv4 packet out of a priority tag or an LLC/SNAP envelope into a plain Ethernet frame,
+/// Copies the IP packet out of a priority tag or an LLC/SNAP envelope into a plain Ethernet frame,
 /// without padding; the frame's length.
 pub(super) fn unwrap(frame: &[u8], out: &mut [u8]) -> Result<usize, Rejection> {
     let packet = network(frame).ok_or(Rejection::DoesNotFit)?;
-    let len = usize::from(word(packet, 2));
+    let (len, ethertype) = if says_ipv6(frame) {
+        (IPV6_HEADER + usize::from(word(packet, 4)), [0x86, 0xdd])
+    } else {
+        (usize::from(word(packet, 2)), [0x08, 0x00])
+    };
     let packet = packet.get(..len).ok_or(Rejection::NotHealthy)?;
     let out = out.get_mut(..ETHERNET_HEADER + len).ok_or(Rejection::DoesNotFit)?;
     out[..12].copy_from_slice(&frame[..12]);
-    out[12..ETHERNET_HEADER].copy_from_slice(&[0x08, 0x00]);
+    out[12..ETHERNET_HEADER].copy_from_slice(&ethertype);
     out[ETHERNET_HEADER..].copy_from_slice(packet);
     Ok(out.len())
 }
@@ -44,7 +48,7 @@ pub(super) fn clear_options(frame: &[u8], out: &mut [u8]) -> Result<usize, Rejec
     let len = unwrap(frame, out)?;
     let packet = &mut out[ETHERNET_HEADER..len];
     let header_len = usize::from(packet[0] & 0x0f) * 4;
-    if header_len <= MIN_HEADER || header_len > packet.len() {
+    if says_ipv6(frame) || header_len <= MIN_HEADER || header_len > packet.len() {
         return Err(Rejection::DoesNotFit);
     }
     options::clear(&mut packet[MIN_HEADER..header_len]);

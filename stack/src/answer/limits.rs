@@ -59,7 +59,9 @@ mod tests {
                 match (row.kind, row.default) {
                     (Kind::Experiment, _) => assert!(granted.contains(&ActionKind::EchoReply)),
                     (_, DefaultAction::Pass) => assert_eq!(granted, [ActionKind::Forward]),
-                    (_, DefaultAction::Drop) => assert!(granted.contains(&ActionKind::Drop)),
+                    (_, DefaultAction::Drop | DefaultAction::Report) => {
+                        assert!(granted.contains(&ActionKind::Drop));
+                    }
                 }
                 assert!(!granted.contains(&ActionKind::Inject));
                 if posture == Posture::Strict && row.kind != Kind::Experiment {

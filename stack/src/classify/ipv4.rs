@@ -1,10 +1,9 @@
 //! IPv4: header validation, options, addresses, fragments.
 //! Read first: RFC 1812 §5.2.2, §5.3.7, §5.3.13; RFC 7126; RFC 1858.
 
-use super::{Anomaly, Locals, icmp, tcp, udp};
+use super::{Anomaly, Locals, icmp, special, tcp, udp};
 use crate::config::PortId;
 use crate::wire::{Ipv4Info, MIN_HEADER, checksum, options};
-use smoltcp::wire::Ipv4Packet;
 
 /// Protocol numbers that the router itself looks into.
 pub(crate) mod protocol {
@@ -29,33 +28,33 @@ pub(crate) struct Passed {
 /// The header checksum is checked before the total length, so that a total length can be believed
 /// to be what the sender wrote.
 pub(crate) fn header(packet: &[u8]) -> Result<Ipv4Info, Anomaly> {
-    if packet.len() < MIN_HEADER {
-        return Err(Anomaly::Ipv4Truncated);
-    }
-    if packet[0] >> 4 != 4 {
-        return Err(Anomaly::Ipv4Version);
-    }
-    let header_len = usize::from(packet[0] & 0x0f) * 4;
-    if header_len < MIN_HEADER || header_len > packet.len() {
-        return Err(Anomaly::Ipv4HeaderLength);
-    }
-    if !checksum::verify(&packet[..header_len]) {
+    let Some(fixed) = packet.first_chunk::<MIN_HEADER>() else { return Err(Anomaly::Ipv4Truncated) };
+    let (sound, seen) = if fixed[0] == 0x45 {
+        (checksum::verify_min_header(fixed), Ok(0))
+    } else {
+        let header_len = usize::from(fixed[0] & 0x0f) * 4;
+        if fixed[0] >> 4 != 4 {
+            return Err(Anomaly::Ipv4Version);
+        }
+        if header_len < MIN_HEADER || header_len > packet.len() {
+            return Err(Anomaly::Ipv4HeaderLength);
+        }
+        (checksum::verify(&packet[..header_len]), options::survey(&packet[MIN_HEADER..header_len]))
+    };
+    if !sound {
         return Err(Anomaly::Ipv4Checksum);
     }
-    let view = Ipv4Packet::new_unchecked(packet);
-    let total_len = usize::from(view.total_len());
-    if total_len < header_len {
+    let info = Ipv4Info::read(fixed, *seen.as_ref().unwrap_or(&0));
+    if info.total_len() < info.header_len() {
         return Err(Anomaly::Ipv4TotalLengthShort);
     }
-    if total_len > packet.len() {
+    if info.total_len() > packet.len() {
         return Err(Anomaly::Ipv4TotalLengthOverrun);
     }
-    let seen = if header_len == MIN_HEADER {
-        0
-    } else {
-        options::survey(&packet[MIN_HEADER..header_len]).map_err(|_| Anomaly::Ipv4OptionMalformed)?
-    };
-    Ok(Ipv4Info::read(&view, packet[6], seen))
+    if seen.is_err() {
+        return Err(Anomaly::Ipv4OptionMalformed);
+    }
+    Ok(info)
 }
 
 /// Classifies an IPv4 datagram (what follows the link-layer header) received by `port`.
@@ -70,26 +69,27 @@ pub(crate) fn classify(
     locals: &Locals,
 ) -> Result<Passed, Anomaly> {
     let info = header(packet)?;
-    let destination_group = info.destination.is_multicast() || info.destination.is_broadcast();
     let at = locals.locate(&info, port);
+    let [first, ..] = info.source().octets();
+    let [destination_first, ..] = info.destination().octets();
+    let destination_group =
+        destination_first >= 224 && (destination_first < 240 || info.destination().is_broadcast());
     if link_group && !destination_group && !at.destination_broadcast {
         return Err(Anomaly::IpInLinkGroup);
     }
-    let [first, ..] = info.source.octets();
     if first == 0 || first >= 224 {
         return Err(Anomaly::Ipv4SourceMartian);
     }
-    let [destination_first, ..] = info.destination.octets();
     if first == 127 || destination_first == 127 {
         return Err(Anomaly::Ipv4Loopback);
     }
-    if destination_first == 0 || (destination_first >= 240 && !info.destination.is_broadcast()) {
+    if destination_first == 0 || (destination_first >= 240 && !destination_group) {
         return Err(Anomaly::Ipv4DestinationMartian);
     }
     if at.source_own {
         return Err(Anomaly::Ipv4SourceOwn);
     }
-    if info.source == info.destination {
+    if info.source() == info.destination() {
         return Err(Anomaly::Ipv4Land);
     }
     if at.source_broadcast {
@@ -98,13 +98,13 @@ pub(crate) fn classify(
     if info.options & options::SOURCE_ROUTE != 0 {
         return Err(Anomaly::Ipv4SourceRoute);
     }
-    if info.protocol == protocol::TCP && info.fragment_offset == 8 {
+    if info.protocol == protocol::TCP && info.fragment_offset() == 8 {
         return Err(Anomaly::Ipv4TinyFragment);
     }
     let group = destination_group || (at.destination_broadcast && at.on_ingress);
     let local = at.destination_own || group;
     if local {
-        for_us(&packet[..info.total_len], &info, group)?;
+        for_us(&packet[..info.total_len()], &info, group)?;
     } else {
         in_transit(&info, at.destination_broadcast)?;
     }
@@ -112,13 +112,13 @@ pub(crate) fn classify(
 }
 
 fn for_us(packet: &[u8], info: &Ipv4Info, group: bool) -> Result<(), Anomaly> {
-    let payload = &packet[info.header_len..];
+    let payload = &packet[info.header_len()..];
     if info.is_fragment() {
         // The reassembled datagram has a header, too.
-        if info.fragment_offset + packet.len() > usize::from(u16::MAX) {
+        if info.fragment_offset() + packet.len() > usize::from(u16::MAX) {
             return Err(Anomaly::Ipv4FragmentTooLarge);
         }
-        if payload.is_empty() || (info.more_fragments && !payload.len().is_multiple_of(8)) {
+        if payload.is_empty() || (info.more_fragments() && !payload.len().is_multiple_of(8)) {
             return Err(Anomaly::Ipv4FragmentLength);
         }
         // Layer 4 of a fragment can only be judged after reassembly, which is the host's.
@@ -133,7 +133,7 @@ fn for_us(packet: &[u8], info: &Ipv4Info, group: bool) -> Result<(), Anomaly> {
 }
 
 fn in_transit(info: &Ipv4Info, directed_broadcast: bool) -> Result<(), Anomaly> {
-    if info.source.is_link_local() || info.destination.is_link_local() {
+    if info.source().is_link_local() || info.destination().is_link_local() {
         return Err(Anomaly::Ipv4LinkLocal);
     }
     if directed_broadcast {
@@ -146,13 +146,16 @@ fn in_transit(info: &Ipv4Info, directed_broadcast: bool) -> Result<(), Anomaly> 
 }
 
 fn oddity(info: &Ipv4Info, local: bool) -> Option<Anomaly> {
+    if info.options == 0 && info.is_unfragmented_plain() {
+        return special::ipv4_oddity(info, local);
+    }
     if !local && info.options & options::UNKNOWN != 0 {
         Some(Anomaly::Ipv4OptionUnknown)
-    } else if info.reserved_flag {
+    } else if info.reserved_flag() {
         Some(Anomaly::Ipv4ReservedFlag)
-    } else if info.dont_fragment && info.is_fragment() {
+    } else if info.dont_fragment() && info.is_fragment() {
         Some(Anomaly::Ipv4FragmentDf)
     } else {
-        None
+        special::ipv4_oddity(info, local)
     }
 }

@@ -3,11 +3,11 @@
 //! A class prompt holds exactly this, so its answer may serve every frame with the same key.
 
 use super::Direction;
-use crate::classify::ethernet::{self, LinkDestination, SNAP, TAG, word};
-use crate::classify::{Anomaly, Locals, ipv4};
+use crate::classify::ethernet::{self, LinkDestination, SNAP, word};
+use crate::classify::{Anomaly, Locals, ipv4, ipv6};
 use crate::config::{PortConfig, PortId, Posture};
 use crate::forward::icmp_error;
-use crate::frame::ETHERNET_HEADER;
+use crate::frame::{ETHERNET_HEADER, TAG};
 use crate::wire::{MIN_HEADER, options};
 use smoltcp::wire::Ipv4Address;
 
@@ -38,7 +38,7 @@ fields! {
     LinkDestination = 1, "link_destination";
     /// 802.1Q priority code point, 0-7.
     Priority = 2, "priority";
-    /// What the tag or envelope holds: 0 healthy IPv4, else 1 + the code of the inner anomaly; 255 not IPv4.
+    /// What the tag or envelope holds: 0 healthy IP, else 1 + the code of the inner anomaly; 255 not IP.
     Inner = 3, "inner";
     /// IPv4 options present, as bits: 1 Record Route, 2 Timestamp, 4 Stream ID, 8 Router Alert,
     /// 16 MTU Probe/Reply or Traceroute, 32 any other.
@@ -120,12 +120,12 @@ impl ClassKey {
     }
 }
 
-/// Where the IPv4 packet starts that this frame carries: plainly, in one tag, or in an LLC/SNAP envelope.
+/// Where the IP packet starts that this frame carries: plainly, in one tag, or (IPv4) in an LLC/SNAP envelope.
 pub(crate) fn network_offset(frame: &[u8]) -> Option<usize> {
     let at = ETHERNET_HEADER;
     match word(frame, at - 2) {
-        0x0800 => Some(at),
-        0x8100 | 0x88a8 if word(frame, at + 2) == 0x0800 => Some(at + TAG),
+        0x0800 | 0x86dd => Some(at),
+        0x8100 | 0x88a8 if matches!(word(frame, at + 2), 0x0800 | 0x86dd) => Some(at + TAG),
         0..=1500 if frame.get(at..at + 3) == Some(&[0xaa, 0xaa, 3]) && word(frame, at + 6) == 0x0800 => {
             Some(at + SNAP)
         }
@@ -133,7 +133,15 @@ pub(crate) fn network_offset(frame: &[u8]) -> Option<usize> {
     }
 }
 
-/// The IPv4 packet that this frame carries, perhaps with padding. An envelope's 802.3 length says where
+/// Does this frame say that it carries IPv6, plainly or in one tag?
+pub(crate) fn says_ipv6(frame: &[u8]) -> bool {
+    match word(frame, ETHERNET_HEADER - 2) {
+        0x8100 | 0x88a8 => word(frame, ETHERNET_HEADER + 2) == 0x86dd,
+        ethertype => ethertype == 0x86dd,
+    }
+}
+
+/// The IP packet that this frame carries, perhaps with padding. An envelope's 802.3 length says where
 /// the packet ends; what follows is padding for certain.
 pub(crate) fn network(frame: &[u8]) -> Option<&[u8]> {
     let packet = frame.get(network_offset(frame)?..)?;
@@ -157,13 +165,16 @@ impl Reader<'_> {
     }
 
     fn direction(&self) -> Direction {
-        let Some(&[a, b, c, d]) = self.packet().get(16..MIN_HEADER) else { return Direction::ToSelf };
-        let to = Ipv4Address::new(a, b, c, d);
-        if self.locals.is_own(to) || to.is_multicast() || to.is_broadcast() {
-            Direction::ToSelf
+        let packet = self.packet();
+        let to_self = if says_ipv6(self.frame) {
+            let to = ipv6::address(packet, 24);
+            to.is_none_or(|to| to.is_multicast() || self.locals.v6.is_for_us(to, self.port))
         } else {
-            Direction::Transit
-        }
+            let Some(&[a, b, c, d]) = packet.get(16..MIN_HEADER) else { return Direction::ToSelf };
+            let to = Ipv4Address::new(a, b, c, d);
+            self.locals.is_own(to) || to.is_multicast() || to.is_broadcast()
+        };
+        if to_self { Direction::ToSelf } else { Direction::Transit }
     }
 
     fn read(&self, field: Field) -> u16 {
@@ -185,7 +196,7 @@ impl Reader<'_> {
                 u16::from(packet.get(MIN_HEADER..end).map_or(0, |bytes| options::survey(bytes).unwrap_or(0)))
             }
             Field::ErrorForbidden => {
-                u16::from(icmp_error::is_forbidden(self.frame, self.config, self.locals))
+                u16::from(icmp_error::is_forbidden(self.frame, self.config, self.port, self.locals, None))
             }
             Field::IcmpType => self.icmp(0),
             Field::IcmpCode => self.icmp(1),
@@ -201,10 +212,12 @@ impl Reader<'_> {
     fn inner(&self) -> u16 {
         let Some(packet) = network(self.frame) else { return 255 };
         let group = ethernet::destination(self.frame, self.config.mac) != LinkDestination::Us;
-        match ipv4::classify(packet, group, self.port, self.locals) {
-            Ok(_) => 0,
-            Err(anomaly) => 1 + u16::from(anomaly.code()),
-        }
+        let fault = if says_ipv6(self.frame) {
+            ipv6::classify(packet, group, self.port, self.locals).err()
+        } else {
+            ipv4::classify(packet, group, self.port, self.locals).err()
+        };
+        fault.map_or(0, |anomaly| 1 + u16::from(anomaly.code()))
     }
 
     fn icmp(&self, at: usize) -> u16 {

@@ -4,7 +4,7 @@ mod class_key;
 mod queue;
 
 pub use class_key::{ClassKey, Field, FieldValue, MAX_FIELDS};
-pub(crate) use class_key::{network, network_offset};
+pub(crate) use class_key::{network, network_offset, says_ipv6};
 pub use queue::{DivertSlot, MAX_SLOTS, Refusal};
 pub(crate) use queue::{Held, Queue, SlotState};
 

@@ -56,6 +56,8 @@ pub(crate) struct Held {
     pub(crate) received_at: Instant,
     pub(crate) deadline: Instant,
     pub(crate) len: usize,
+    /// Before its VLAN tag was taken off.
+    pub(crate) received_len: usize,
 }
 
 /// Storage for one diverted frame.
@@ -89,6 +91,7 @@ impl DivertSlot {
             received_at: Instant::ZERO,
             deadline: Instant::ZERO,
             len: 0,
+            received_len: 0,
         },
         bytes: [0; FRAME_MAX],
     };
@@ -335,6 +338,7 @@ mod tests {
             received_at: at,
             deadline: at + Duration::from_millis(50),
             len: 1,
+            received_len: 1,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::config::PortId;
 use crate::divert::DivertId;
-use crate::frame::FRAME_MAX;
+use crate::frame::{FRAME_MAX, TAG, tag_bytes};
 use crate::stats::Path;
 use managed::ManagedSlice;
 
@@ -17,6 +17,8 @@ pub enum Origin {
         /// The path that it took.
         path: Path,
     },
+    /// One fragment of a received packet that was larger than the egress MTU.
+    Fragment,
     /// Made by the router: ARP, ICMP errors, its own host.
     Originated,
     /// Made from an approved answer to this divert.
@@ -27,7 +29,7 @@ pub enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Transmit {
-    /// Egress port.
+    /// The port whose device sends it: a VLAN's trunk.
     pub port: PortId,
     /// Length in bytes, without FCS.
     pub len: usize,
@@ -63,21 +65,37 @@ impl<'a> Egress<'a> {
         Self { slots, head: 0, len: 0 }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == self.slots.len()
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
-    /// Queues a frame; says whether there was room for it.
-    pub(crate) fn push(&mut self, port: PortId, origin: Origin, frame: &[u8]) -> bool {
-        if self.is_full() || frame.len() > FRAME_MAX {
-            return false;
+    /// How many more frames there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.slots.len() - self.len
+    }
+
+    /// Queues a frame for this port's device, with this VLAN tag; its length with the tag. `None`: no room.
+    pub(crate) fn push(
+        &mut self,
+        port: PortId,
+        tag: Option<u16>,
+        origin: Origin,
+        frame: &[u8],
+    ) -> Option<usize> {
+        let len = frame.len() + if tag.is_some() { TAG } else { 0 };
+        if self.room() == 0 || len > FRAME_MAX {
+            return None;
         }
         let at = (self.head + self.len) % self.slots.len();
         let slot = &mut self.slots[at];
-        slot.transmit = Transmit { port, len: frame.len(), origin };
+        slot.transmit = Transmit { port, len, origin };
         slot.bytes[..frame.len()].copy_from_slice(frame);
+        if let Some(id) = tag {
+            slot.bytes.copy_within(12..frame.len(), 12 + TAG);
+            slot.bytes[12..12 + TAG].copy_from_slice(&tag_bytes(id));
+        }
         self.len += 1;
-        true
+        Some(len)
     }
 
     /// Moves the oldest frame to `out`.

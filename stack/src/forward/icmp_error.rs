@@ -1,173 +1,139 @@
-//! ICMP errors that quote the original bytes, and when one is forbidden.
-//! Read first: RFC 1812 §4.3.2, §4.3.3; RFC 792; RFC 1191 §4.
+//! Errors about packets, for both families: what they are, and who may be told.
+//! Read first: RFC 1812 §4.3.2, §4.3.3; RFC 4443 §2.2, §2.4, §3.
 
-use crate::classify::ethernet::{self, LinkDestination, word};
-use crate::classify::{Locals, icmp, ipv4::protocol};
-use crate::config::PortConfig;
-use crate::frame::ETHERNET_HEADER;
-use crate::wire::{MIN_HEADER, checksum, options};
-use smoltcp::wire::Ipv4Address;
+use super::{icmpv4, icmpv6, rewrite};
+use crate::Router;
+use crate::classify::extension::Problem;
+use crate::classify::report::Report;
+use crate::classify::{Locals, ipv6};
+use crate::config::{PortConfig, PortId};
+use crate::frame::{ETHERNET_HEADER, FRAME_MAX};
+use smoltcp::time::Instant;
+use smoltcp::wire::{IpAddress, Ipv4Address, Ipv6Address};
 
-/// Longest ICMP error datagram (RFC 1812 §4.3.2.3).
-pub(crate) const MAX_LEN: usize = 576;
-
-/// An ICMP error that the router sends.
+/// An ICMP or ICMPv6 error that the router sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum IcmpError {
-    /// 3/0: no route.
+    /// No route (3/0; ICMPv6 1/0).
     NetUnreachable,
-    /// 3/1: the next hop did not answer.
+    /// The next hop did not answer (3/1; ICMPv6 1/3).
     HostUnreachable,
-    /// 3/2: no such protocol here.
+    /// The route says that there is no way (3/1; ICMPv6 1/6).
+    RouteUnreachable,
+    /// The route says that it is forbidden (3/13; ICMPv6 1/1).
+    Prohibited,
+    /// It would leave the zone of its source address (ICMPv6 1/2).
+    BeyondScope,
+    /// No such protocol here (3/2; ICMPv6 has a Parameter Problem for that).
     ProtocolUnreachable,
-    /// 3/3: no such UDP port here.
+    /// No such UDP port here (3/3; ICMPv6 1/4).
     PortUnreachable,
-    /// 3/4: larger than this MTU, and Don't Fragment is set.
-    FragmentationNeeded(u16),
-    /// 11/0: the time to live ran out in transit.
+    /// Larger than this MTU, and not to be fragmented (3/4; ICMPv6 2/0).
+    TooBig(u16),
+    /// The hops ran out in transit (11/0; ICMPv6 3/0).
     TimeExceeded,
-    /// 12/0: this octet of the header is wrong.
-    ParameterProblem(u8),
+    /// The other fragments did not come in time (11/1; ICMPv6 3/1).
+    ReassemblyTimeExceeded,
+    /// There is a better way, by this neighbour (5/1; ICMPv6 has a Neighbour Discovery message for that).
+    Redirect(Ipv4Address),
+    /// This octet of the packet is wrong (12/0; ICMPv6 4 with this code).
+    ParameterProblem {
+        /// 0 in ICMP; RFC 4443 §3.4 in ICMPv6.
+        code: u8,
+        /// Offset of the octet in the packet.
+        pointer: u16,
+    },
 }
 
-impl IcmpError {
-    /// Type, code and the second word of the message.
-    const fn head(self) -> (u8, u8, [u8; 4]) {
-        match self {
-            Self::NetUnreachable => (3, 0, [0; 4]),
-            Self::HostUnreachable => (3, 1, [0; 4]),
-            Self::ProtocolUnreachable => (3, 2, [0; 4]),
-            Self::PortUnreachable => (3, 3, [0; 4]),
-            Self::FragmentationNeeded(mtu) => (3, 4, [0, 0, (mtu >> 8) as u8, mtu as u8]),
-            Self::TimeExceeded => (11, 0, [0; 4]),
-            Self::ParameterProblem(pointer) => (12, 0, [pointer, 0, 0, 0]),
+impl From<Report> for IcmpError {
+    fn from(report: Report) -> Self {
+        match report {
+            // Offsets within a packet fit.
+            Report::ParameterProblem(Problem { code, pointer, .. }) => {
+                Self::ParameterProblem { code, pointer: pointer as u16 }
+            }
+            Report::BeyondScope => Self::BeyondScope,
         }
     }
 }
 
-/// Would RFC 1812 §4.3.2.7 forbid an ICMP error about this frame? It must hold 20 bytes of IPv4
-/// header after its Ethernet header; its lengths and checksum need not be right.
-///
-/// Forbidden: about an ICMP error; about a link-layer or IP broadcast or multicast; about a fragment
-/// other than the first; to a source that is not one host, or is one of our own addresses.
-pub(crate) fn is_forbidden(frame: &[u8], port: &PortConfig, locals: &Locals) -> bool {
-    let Some(packet) = frame.get(ETHERNET_HEADER..).filter(|packet| packet.len() >= MIN_HEADER) else {
-        return true;
-    };
-    if ethernet::destination(frame, port.mac) != LinkDestination::Us {
-        return true;
+/// Do RFC 1812 §4.3.2.7 and RFC 4443 §2.4(e) forbid an ICMP error about this Ethernet frame? Its lengths and
+/// checksums need not be right. `error` matters for IPv6 multicasts; `None`: any error but the two that may
+/// answer one.
+pub(crate) fn is_forbidden(
+    frame: &[u8],
+    port: &PortConfig,
+    ingress: PortId,
+    locals: &Locals,
+    error: Option<IcmpError>,
+) -> bool {
+    match frame.get(ETHERNET_HEADER..) {
+        Some(packet) if rewrite::is_ipv6(packet) => icmpv6::is_forbidden(frame, port, ingress, locals, error),
+        _ => icmpv4::is_forbidden(frame, port, locals),
     }
-    let source = Ipv4Address::new(packet[12], packet[13], packet[14], packet[15]);
-    let destination = Ipv4Address::new(packet[16], packet[17], packet[18], packet[19]);
-    if !options::is_one_host(source) || locals.is_own(source) || locals.is_broadcast(source) {
-        return true;
-    }
-    if destination.is_multicast() || destination.is_broadcast() || locals.is_broadcast(destination) {
-        return true;
-    }
-    if word(packet, 6) & 0x1fff != 0 {
-        return true;
-    }
-    let header_len = usize::from(packet[0] & 0x0f) * 4;
-    packet[9] == protocol::ICMP && icmp::may_be_error(packet.get(header_len.max(MIN_HEADER)).copied())
 }
 
-/// Writes the error about `original` (an IPv4 packet as received) from `from` as an IPv4 packet into
-/// `out`; its length in bytes. The quote is as long as [`MAX_LEN`] allows.
-pub(crate) fn build(error: IcmpError, original: &[u8], from: Ipv4Address, out: &mut [u8]) -> usize {
-    let (icmp_type, code, rest) = error.head();
-    // Padding is not quoted. A total length that is too short to be true still leaves the header and
-    // 8 bytes, which RFC 1122 §3.2.2 asks for.
-    let header_len = usize::from(original[0] & 0x0f) * 4;
-    let claimed = usize::from(word(original, 2)).max(header_len + 8);
-    let quote = original.len().min(claimed).min(MAX_LEN - MIN_HEADER - icmp::HEADER);
-    let len = MIN_HEADER + icmp::HEADER + quote;
-    let out = &mut out[..len];
-    // Precedence 6, and the TOS bits of the original (RFC 1812 §4.3.2.5); ECN is ours: not capable.
-    out[..4].copy_from_slice(&[0x45, 0xc0 | (original[1] & 0x1c), (len >> 8) as u8, len as u8]);
-    out[4..8].fill(0);
-    out[8..12].copy_from_slice(&[64, protocol::ICMP, 0, 0]);
-    out[12..16].copy_from_slice(&from.octets());
-    out[16..20].copy_from_slice(&original[12..16]);
-    let header_checksum = checksum::compute(&out[..MIN_HEADER]);
-    out[10..12].copy_from_slice(&header_checksum.to_be_bytes());
-    out[20..24].copy_from_slice(&[icmp_type, code, 0, 0]);
-    out[24..28].copy_from_slice(&rest);
-    out[28..].copy_from_slice(&original[..quote]);
-    let message_checksum = checksum::compute(&out[MIN_HEADER..]);
-    out[22..24].copy_from_slice(&message_checksum.to_be_bytes());
-    len
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::vec;
-    use std::vec::Vec;
-
-    fn packet(len: usize) -> Vec<u8> {
-        let mut packet = vec![0xa5; len];
-        packet[..20].copy_from_slice(&[
-            0x45,
-            0xb9,
-            (len >> 8) as u8,
-            len as u8,
-            0x12,
-            0x34,
-            0,
-            0,
-            1,
-            17,
-            0xde,
-            0xad,
-            10,
-            0,
-            1,
-            2,
-            10,
-            9,
-            9,
-            9,
-        ]);
-        packet
-    }
-
-    #[test]
-    fn quotes_the_bytes_as_received_and_no_more_than_576() {
-        let from = Ipv4Address::new(10, 0, 1, 1);
-        for len in [20, 28, 100, 548, 549, 1500] {
-            let original = packet(len);
-            let mut out = [0; 1500];
-            let written = build(IcmpError::FragmentationNeeded(1400), &original, from, &mut out);
-            let out = &out[..written];
-            assert_eq!(written, (28 + len).min(576), "{len}");
-            assert!(checksum::verify(&out[..20]) && checksum::verify(&out[20..]));
-            assert_eq!(out[1], 0xd8, "precedence 6, TOS bits kept, ECN cleared");
-            assert_eq!(&out[12..20], &[10, 0, 1, 1, 10, 0, 1, 2]);
-            assert_eq!(&out[20..22], &[3, 4]);
-            assert_eq!(&out[24..28], &[0, 0, 0x05, 0x78]);
-            assert_eq!(&out[28..], &original[..written - 28]);
+impl Router<'_> {
+    /// Sends an ICMP error about `frame` (as received by `port`), unless that is forbidden or too much.
+    pub(crate) fn report(&mut self, now: Instant, port: PortId, frame: &[u8], error: IcmpError) {
+        if is_forbidden(frame, &self.config.ports[port.index()], port, &self.locals, Some(error)) {
+            self.stats.icmp_errors_forbidden += 1;
+            return;
+        }
+        if !self.icmp_buckets[port.index()].take(self.config.limits.icmp_error_rate, now) {
+            self.stats.icmp_errors_limited += 1;
+            return;
+        }
+        let mut out = [0; FRAME_MAX];
+        match self.build_icmp_error(error, port, &frame[ETHERNET_HEADER..], &mut out) {
+            Some(len) => {
+                self.stats.icmp_errors += 1;
+                self.dispatch(now, port, &mut out[..len], super::Cargo::Originated);
+            }
+            None => self.stats.originated_lost += 1,
         }
     }
 
-    #[test]
-    fn padding_is_not_quoted() {
-        let mut original = packet(28);
-        original.extend_from_slice(&[0; 18]);
-        let mut out = [0; 600];
-        assert_eq!(build(IcmpError::TimeExceeded, &original, Ipv4Address::new(1, 2, 3, 4), &mut out), 56);
+    /// Writes an ICMP error about `original` (an IP packet as received by `ingress`) into `out`, behind a blank
+    /// Ethernet header; the frame's length. `None`: there is no way back, or no address to send it from.
+    pub(crate) fn build_icmp_error(
+        &self,
+        error: IcmpError,
+        ingress: PortId,
+        original: &[u8],
+        out: &mut [u8; FRAME_MAX],
+    ) -> Option<usize> {
+        let (_, packet) = out.split_at_mut(ETHERNET_HEADER);
+        let len = if rewrite::is_ipv6(original) {
+            let peer = ipv6::address(original, 8)?;
+            let hop = self.hop_to(IpAddress::Ipv6(peer), ingress).ok()?;
+            let destination = ipv6::address(original, 24)?;
+            let from = self.error_source(destination, hop.port, ingress, peer)?;
+            icmpv6::build(error, original, from, peer, packet)?
+        } else {
+            let &[a, b, c, d] = original.get(12..16)? else { return None };
+            let peer = Ipv4Address::new(a, b, c, d);
+            let hop = self.hop_to(IpAddress::Ipv4(peer), ingress).ok()?;
+            // RFC 1812 §4.3.2.4: an address of the interface that the error leaves by.
+            let from = self.locals.source_for(hop.port, peer)?;
+            icmpv4::build(error, original, from, packet)?
+        };
+        rewrite::address(&mut out[..ETHERNET_HEADER + len], Default::default(), Default::default());
+        Some(ETHERNET_HEADER + len)
     }
 
-    #[test]
-    fn a_total_length_that_lies_still_leaves_header_and_8_bytes() {
-        let mut original = packet(60);
-        original[0] = 0x47;
-        original[3] = 10;
-        let mut out = [0; 600];
-        assert_eq!(
-            build(IcmpError::ParameterProblem(2), &original, Ipv4Address::new(1, 2, 3, 4), &mut out),
-            28 + 28 + 8
-        );
+    /// RFC 4443 §2.2: what was sent to one of our addresses is answered from it.
+    fn error_source(
+        &self,
+        destination: Ipv6Address,
+        egress: PortId,
+        ingress: PortId,
+        peer: Ipv6Address,
+    ) -> Option<Ipv6Address> {
+        if self.locals.v6.is_us(destination, ingress) {
+            return Some(destination);
+        }
+        self.locals.v6.source_for(egress, peer)
     }
 }

@@ -1,93 +1,195 @@
-//! Forwarding, ARP, and every way by which a frame gets a next hop.
-//! Read first: RFC 1812 §5.2.1, §5.3.1; RFC 826; RFC 1122 §2.3.2.
+//! Forwarding: every check between a healthy packet and its next hop.
+//! Read first: RFC 1812 §5.2.1, §5.3.1; RFC 8200 §3, §5.
 
-use super::{Cargo, IcmpError, Lookup, Origin, icmp_error, neighbor::Due};
-use crate::Router;
-use crate::classify::{ArpInfo, ethernet::word};
+use super::{Cargo, Fragments, IcmpError, Lookup, Target, rewrite};
+use crate::classify::Packet;
+use crate::classify::ethernet::word;
 use crate::config::PortId;
 use crate::divert::{DivertId, Held};
-use crate::frame::{ETHERNET_HEADER, FRAME_MAX, FrameBuf};
+use crate::frame::{ETHERNET_HEADER, FrameBuf};
 use crate::stats::{Disposition, Path};
 use crate::verdict::{DropReason, Verdict};
-use crate::wire::{Ipv4Info, checksum};
+use crate::wire::{Ipv4Info, Ipv6Info};
+use crate::{Family, Router};
 use smoltcp::time::Instant;
-use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Ipv4Address,
-    Ipv4Packet,
-};
-
-/// Bytes of an ARP frame.
-const ARP_FRAME: usize = ETHERNET_HEADER + 28;
+use smoltcp::wire::{IpAddress, Ipv4Packet, Ipv6Packet};
 
 /// Where a packet goes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hop {
+pub(crate) struct Hop<A = IpAddress> {
     pub(crate) port: PortId,
-    pub(crate) address: Ipv4Address,
+    pub(crate) address: A,
 }
 
+impl<A: Family> Hop<A> {
+    /// The same, for tables that serve both families.
+    pub(crate) fn any(self) -> Hop {
+        Hop { port: self.port, address: self.address.into() }
+    }
+}
+
+/// What forwarding has to know of a frame, whatever its family.
+pub(super) struct Way {
+    pub(super) now: Instant,
+    pub(super) ingress: PortId,
+    /// Time to live or hop limit, as received.
+    hops: u8,
+    /// Length of the IP packet.
+    len: usize,
+    /// It must not be cut into fragments.
+    whole: bool,
+    received_len: usize,
+    path: Path,
+}
+
+impl Way {
+    #[inline(always)]
+    const fn v4(now: Instant, ingress: PortId, info: &Ipv4Info, received_len: usize, path: Path) -> Self {
+        let (len, whole) = (info.total_len(), info.dont_fragment());
+        Self { now, ingress, hops: info.ttl, len, whole, received_len, path }
+    }
+
+    #[inline(always)]
+    const fn v6(now: Instant, ingress: PortId, info: &Ipv6Info, received_len: usize, path: Path) -> Self {
+        // A router never fragments IPv6 (RFC 8200 §5).
+        Self { now, ingress, hops: info.hop_limit, len: info.total_len(), whole: true, received_len, path }
+    }
+
+    const fn cargo(&self) -> Cargo {
+        Cargo::Forwarded { received_len: self.received_len, path: self.path, ingress: self.ingress }
+    }
+}
+
+/// Why a packet is not forwarded: the error for its source, if any, and the reason for the books.
+pub(crate) type Refusal = (Option<IcmpError>, DropReason);
+
+const NO_ROUTE: Refusal = (Some(IcmpError::NetUnreachable), DropReason::NoRoute);
+
 impl Router<'_> {
-    /// Forwards a healthy frame in place: TTL, checksum, MAC addresses, padding.
+    /// Forwards a healthy frame in place: hop count, checksum, MAC addresses, padding, VLAN tag.
     pub(crate) fn forward(
+        &mut self,
+        now: Instant,
+        ingress: PortId,
+        frame: &mut FrameBuf<'_>,
+        packet: &Packet,
+        received_len: usize,
+        path: Path,
+    ) -> Verdict {
+        match packet {
+            Packet::V4(info) => {
+                self.forward_to(&Way::v4(now, ingress, info, received_len, path), frame, info.destination())
+            }
+            Packet::V6(info) => {
+                self.forward_to(&Way::v6(now, ingress, info, received_len, path), frame, info.destination)
+            }
+        }
+    }
+
+    /// [`Self::forward`], for the most common of frames.
+    #[inline(always)]
+    pub(crate) fn forward_plain_v4(
         &mut self,
         now: Instant,
         ingress: PortId,
         frame: &mut FrameBuf<'_>,
         info: &Ipv4Info,
         received_len: usize,
-        path: Path,
     ) -> Verdict {
-        if info.ttl <= 1 {
-            self.report(now, ingress, frame.bytes(), IcmpError::TimeExceeded);
-            return self.drop(DropReason::TtlExpired, path, received_len);
+        self.forward_to(&Way::v4(now, ingress, info, received_len, Path::Fast), frame, info.destination())
+    }
+
+    /// [`Self::forward`], for the most common of frames.
+    #[inline(always)]
+    pub(crate) fn forward_plain_v6(
+        &mut self,
+        now: Instant,
+        ingress: PortId,
+        frame: &mut FrameBuf<'_>,
+        info: &Ipv6Info,
+        received_len: usize,
+    ) -> Verdict {
+        self.forward_to(&Way::v6(now, ingress, info, received_len, Path::Fast), frame, info.destination)
+    }
+
+    #[inline(always)]
+    fn forward_to<A: Family>(&mut self, way: &Way, frame: &mut FrameBuf<'_>, destination: A) -> Verdict {
+        if way.hops <= 1 {
+            return self.refuse(way, frame.bytes(), TTL_EXPIRED);
         }
-        let Some(hop) = self.hop_to(info.destination) else {
-            self.report(now, ingress, frame.bytes(), IcmpError::NetUnreachable);
-            return self.drop(DropReason::NoRoute, path, received_len);
+        let hop = match self.hop(destination, way.ingress) {
+            Ok(hop) => hop,
+            Err(refusal) => return self.refuse(way, frame.bytes(), refusal),
         };
+        frame.truncate(ETHERNET_HEADER + way.len);
         let mtu = self.mtu(hop.port);
-        if info.total_len > mtu {
-            if info.dont_fragment {
-                self.report(now, ingress, frame.bytes(), IcmpError::FragmentationNeeded(mtu as u16));
-                return self.drop(DropReason::FragmentationNeeded, path, received_len);
-            }
-            return self.drop(DropReason::TooLarge, path, received_len);
+        // Of a super-frame that the egress device will cut, only the segments must fit.
+        let fits = frame.longest_packet(way.len) <= mtu;
+        if !fits && (way.whole || !can_be_cut(frame.bytes(), mtu)) {
+            let refusal = (Some(IcmpError::TooBig(mtu as u16)), DropReason::FragmentationNeeded);
+            return self.refuse(way, frame.bytes(), refusal);
         }
-        frame.truncate(ETHERNET_HEADER + info.total_len);
-        match self.neighbors.lookup(now, hop.port, hop.address, &self.config.limits) {
-            Lookup::Use { mac, ask } => {
-                if ask {
-                    self.ask(hop);
-                }
-                Self::decrement_ttl(frame.bytes_mut());
-                self.address(frame.bytes_mut(), hop.port, mac);
-                self.stats.end(Disposition::Forwarded, path, received_len);
-                self.stats.sent.forwarded.add(frame.len());
-                Verdict::Forward { port: hop.port }
-            }
-            Lookup::Wait { ask } => {
-                if ask {
-                    self.ask(hop);
-                }
-                let cargo = Cargo::Forwarded { received_len, path, ingress };
+        let mac = match A::neighbors(self).known_good(way.now, hop.port, hop.address) {
+            Some(mac) => mac,
+            None => match self.resolve(way.now, hop) {
+                Ok(mac) => mac,
+                Err(found) => return self.unresolved(way, frame, hop.any(), found),
+            },
+        };
+        if !fits {
+            self.stats.held.add(way.received_len);
+            return match self.send(hop.port, mac, frame.bytes_mut(), way.cargo()) {
+                Ok(()) => Verdict::Consume,
+                Err(reason) => Verdict::Drop(reason),
+            };
+        }
+        if hop.port == way.ingress && self.config.redirects {
+            self.redirect(way, frame.bytes(), hop.any(), mac);
+        }
+        let port = &self.config.ports[hop.port.index()];
+        rewrite::forward::<A>(frame.bytes_mut(), port.mac, mac);
+        let (device, tag) = port.device(hop.port);
+        if let Some(id) = tag
+            && !frame.insert_tag(id)
+        {
+            return self.drop(DropReason::NoHeadroom, way.path, way.received_len);
+        }
+        self.stats.end(Disposition::Forwarded, way.path, way.received_len);
+        self.stats.sent.forwarded.add(frame.len());
+        Verdict::Forward { port: device }
+    }
+
+    /// The next hop has no known MAC address yet.
+    #[cold]
+    fn unresolved(&mut self, way: &Way, frame: &FrameBuf<'_>, hop: Hop, found: Lookup) -> Verdict {
+        match found {
+            Lookup::Wait { .. } => {
                 let per_neighbor = self.config.limits.waiting_per_neighbor;
-                if self.waiting.push(hop.port, hop.address, cargo, frame.bytes(), per_neighbor) {
-                    self.stats.held.add(received_len);
+                if self.waiting.push(hop.port, hop.address, way.cargo(), frame.bytes(), per_neighbor) {
+                    self.stats.held.add(way.received_len);
                     Verdict::Consume
                 } else {
-                    self.drop(DropReason::WaitingRoomFull, path, received_len)
+                    self.drop(DropReason::WaitingRoomFull, way.path, way.received_len)
                 }
             }
-            Lookup::Failed => {
-                self.report(now, ingress, frame.bytes(), IcmpError::HostUnreachable);
-                self.drop(DropReason::NeighborFailed, path, received_len)
+            Lookup::Failed => self.refuse(way, frame.bytes(), NEIGHBOR_FAILED),
+            Lookup::Full | Lookup::Use { .. } => {
+                self.drop(DropReason::NeighborTableFull, way.path, way.received_len)
             }
-            Lookup::Full => self.drop(DropReason::NeighborTableFull, path, received_len),
         }
     }
 
+    /// Drops a frame, and tells its source.
+    #[cold]
+    fn refuse(&mut self, way: &Way, frame: &[u8], (error, reason): Refusal) -> Verdict {
+        if let Some(error) = error {
+            self.report(way.now, way.ingress, frame, error);
+        }
+        self.drop(reason, way.path, way.received_len)
+    }
+
     /// Sends on a frame that an approved answer repaired, as if it had come so: what forwarding refuses
-    /// is reported about `original`, the frame as received, where that is plain IPv4.
+    /// is reported about `original`, the frame as received, where that is plain IP.
     pub(crate) fn forward_repaired(
         &mut self,
         now: Instant,
@@ -97,244 +199,91 @@ impl Router<'_> {
         frame: &mut [u8],
         path: Path,
     ) {
-        let about = if word(original, 12) == 0x0800 { original } else { &*frame };
-        let packet = Ipv4Packet::new_unchecked(&frame[ETHERNET_HEADER..]);
-        let hop = self.hop_to(packet.dst_addr());
-        let mtu = hop.map_or(0, |hop| self.mtu(hop.port));
-        let refused = match hop {
-            _ if packet.hop_limit() <= 1 => Some((Some(IcmpError::TimeExceeded), DropReason::TtlExpired)),
-            None => Some((Some(IcmpError::NetUnreachable), DropReason::NoRoute)),
-            Some(_) if frame.len() - ETHERNET_HEADER <= mtu => None,
-            Some(_) if packet.dont_frag() => {
-                Some((Some(IcmpError::FragmentationNeeded(mtu as u16)), DropReason::FragmentationNeeded))
-            }
-            Some(_) => Some((None, DropReason::TooLarge)),
-        };
-        match refused {
+        let plain = matches!(word(original, 12), 0x0800 | 0x86dd);
+        let refusal = self.refusal(held.port, &frame[ETHERNET_HEADER..]);
+        match refusal {
             None => {
-                let cargo = Cargo::Injected { id, received_len: held.len, path, transit: true };
-                self.dispatch(now, frame, cargo);
+                let cargo = Cargo::Injected { id, received_len: held.received_len, path, transit: true };
+                self.dispatch(now, held.port, frame, cargo);
             }
             Some((error, reason)) => {
                 if let Some(error) = error {
-                    self.report(now, held.port, about, error);
+                    self.report(now, held.port, if plain { original } else { frame }, error);
                 }
-                self.stats.held.sub(held.len);
-                self.stats.drop(reason, path, held.len);
+                self.stats.held.sub(held.received_len);
+                self.stats.drop(reason, path, held.received_len);
             }
         }
     }
 
-    /// Queues a frame of the router's own making, or one made from an approved answer, towards the
-    /// destination in its IPv4 header. A repaired frame's TTL is decremented on the way.
-    pub(crate) fn dispatch(&mut self, now: Instant, frame: &mut [u8], cargo: Cargo) {
-        let Some(hop) = self.next_hop(&frame[ETHERNET_HEADER..]) else {
-            return self.lose(cargo, DropReason::NoRoute);
+    /// Why forwarding would refuse this healthy packet, if it would.
+    pub(crate) fn refusal(&self, ingress: PortId, packet: &[u8]) -> Option<Refusal> {
+        let hops = if rewrite::is_ipv6(packet) { packet[7] } else { packet[8] };
+        if hops <= 1 {
+            return Some(TTL_EXPIRED);
+        }
+        let hop = match self.next_hop(packet, ingress) {
+            Ok(hop) => hop,
+            Err(refusal) => return Some(refusal),
         };
-        match self.neighbors.lookup(now, hop.port, hop.address, &self.config.limits) {
-            Lookup::Use { mac, ask } => {
-                if ask {
-                    self.ask(hop);
-                }
-                self.send(hop.port, mac, frame, cargo);
-            }
-            Lookup::Wait { ask } => {
-                if ask {
-                    self.ask(hop);
-                }
-                let per_neighbor = self.config.limits.waiting_per_neighbor;
-                if !self.waiting.push(hop.port, hop.address, cargo, frame, per_neighbor) {
-                    self.lose(cargo, DropReason::WaitingRoomFull);
-                }
-            }
-            Lookup::Failed => self.lose(cargo, DropReason::NeighborFailed),
-            Lookup::Full => self.lose(cargo, DropReason::NeighborTableFull),
-        }
+        let mtu = self.mtu(hop.port);
+        let fits = packet.len() <= mtu || (!rewrite::is_ipv6(packet) && cut(packet, mtu).is_some());
+        (!fits).then_some((Some(IcmpError::TooBig(mtu as u16)), DropReason::FragmentationNeeded))
     }
 
-    /// Queues a frame whose next hop is known, and closes its books.
-    fn send(&mut self, port: PortId, mac: EthernetAddress, frame: &mut [u8], cargo: Cargo) {
-        if matches!(cargo, Cargo::Forwarded { .. } | Cargo::Injected { transit: true, .. }) {
-            Self::decrement_ttl(frame);
-        }
-        self.address(frame, port, mac);
-        let origin = match cargo {
-            Cargo::Forwarded { received_len, path, .. } => Origin::Forwarded { received_len, path },
-            Cargo::Originated => Origin::Originated,
-            Cargo::Injected { id, .. } => Origin::Injected(id),
-        };
-        if !self.egress.push(port, origin, frame) {
-            return self.lose(cargo, DropReason::EgressFull);
-        }
-        match cargo {
-            Cargo::Originated => self.stats.sent.originated.add(frame.len()),
-            Cargo::Forwarded { received_len, path, .. } => {
-                self.stats.held.sub(received_len);
-                self.stats.end(Disposition::Forwarded, path, received_len);
-                self.stats.sent.forwarded.add(frame.len());
-            }
-            Cargo::Injected { received_len, path, .. } => {
-                self.stats.held.sub(received_len);
-                self.stats.end(Disposition::Consumed, path, received_len);
-                self.stats.sent.injected.add(frame.len());
-            }
-        }
-    }
-
-    /// Queues a rewritten frame that `forward` has counted already.
-    pub(crate) fn send_forwarded(&mut self, port: PortId, frame: &[u8], received_len: usize, path: Path) {
-        if !self.egress.push(port, Origin::Forwarded { received_len, path }, frame) {
-            self.unsend_forwarded(frame.len(), received_len, path);
-        }
-    }
-
-    /// A frame counted as forwarded could not be sent after all: it is an egress drop.
-    pub(crate) fn unsend_forwarded(&mut self, sent_len: usize, received_len: usize, path: Path) {
-        self.stats.dispositions[Disposition::Forwarded as usize][path as usize].sub(received_len);
-        self.stats.sent.forwarded.sub(sent_len);
-        self.stats.drop(DropReason::EgressFull, path, received_len);
-    }
-
-    /// Closes the books of a frame that cannot be sent.
-    fn lose(&mut self, cargo: Cargo, reason: DropReason) {
-        match cargo {
-            Cargo::Originated => self.stats.originated_lost += 1,
-            Cargo::Forwarded { received_len, path, .. } | Cargo::Injected { received_len, path, .. } => {
-                self.stats.held.sub(received_len);
-                self.stats.drop(reason, path, received_len);
-            }
-        }
-    }
-
-    /// Takes an ARP packet that may be believed.
-    pub(crate) fn handle_arp(&mut self, now: Instant, port: PortId, arp: &ArpInfo) {
-        let for_us =
-            self.config.ports[port.index()].addresses.iter().any(|cidr| cidr.address() == arp.target);
-        // A probe (RFC 5227) has no sender address to learn; nor is a stranger's from another network.
-        if self.locals.is_connected(arp.sender, port) {
-            let limits = &self.config.limits;
-            if self.neighbors.learn(now, port, arp.sender, arp.sender_mac, for_us, limits) {
-                self.release(Hop { port, address: arp.sender }, arp.sender_mac);
-            }
-        }
-        if arp.request && for_us {
-            let reply = ArpRepr::EthernetIpv4 {
-                operation: ArpOperation::Reply,
-                source_hardware_addr: self.config.ports[port.index()].mac,
-                source_protocol_addr: arp.target,
-                target_hardware_addr: arp.sender_mac,
-                target_protocol_addr: arp.sender,
-            };
-            self.send_arp(port, arp.sender_mac, &reply);
-        }
-    }
-
-    /// Sends everything that waited for this neighbour.
-    fn release(&mut self, hop: Hop, mac: EthernetAddress) {
-        let mut frame = [0; FRAME_MAX];
-        while let Some((cargo, len)) = self.waiting.take(hop.port, hop.address, &mut frame) {
-            self.send(hop.port, mac, &mut frame[..len], cargo);
-        }
-    }
-
-    /// Asks who has the next hop's address.
-    fn ask(&mut self, hop: Hop) {
-        let Some(source) = self.locals.source_for(hop.port, hop.address) else { return };
-        let request = ArpRepr::EthernetIpv4 {
-            operation: ArpOperation::Request,
-            source_hardware_addr: self.config.ports[hop.port.index()].mac,
-            source_protocol_addr: source,
-            target_hardware_addr: EthernetAddress::default(),
-            target_protocol_addr: hop.address,
-        };
-        self.send_arp(hop.port, EthernetAddress::BROADCAST, &request);
-    }
-
-    fn send_arp(&mut self, port: PortId, to: EthernetAddress, arp: &ArpRepr) {
-        let mut frame = [0; ARP_FRAME];
-        let mut ethernet = EthernetFrame::new_unchecked(&mut frame[..]);
-        ethernet.set_dst_addr(to);
-        ethernet.set_src_addr(self.config.ports[port.index()].mac);
-        ethernet.set_ethertype(EthernetProtocol::Arp);
-        arp.emit(&mut ArpPacket::new_unchecked(ethernet.payload_mut()));
-        if self.egress.push(port, Origin::Originated, &frame) {
-            self.stats.sent.originated.add(frame.len());
+    /// The next hop of an IP packet. `ingress` is the zone of a link-local destination (RFC 4007 §6).
+    pub(crate) fn next_hop(&self, packet: &[u8], ingress: PortId) -> Result<Hop, Refusal> {
+        let destination = if rewrite::is_ipv6(packet) {
+            Ipv6Packet::new_checked(packet).ok().map(|packet| IpAddress::Ipv6(packet.dst_addr()))
         } else {
-            self.stats.originated_lost += 1;
+            Ipv4Packet::new_checked(packet).ok().map(|packet| IpAddress::Ipv4(packet.dst_addr()))
+        };
+        self.hop_to(destination.ok_or(NO_ROUTE)?, ingress)
+    }
+
+    /// The next hop to `destination`, of either family.
+    pub(crate) fn hop_to(&self, destination: IpAddress, ingress: PortId) -> Result<Hop, Refusal> {
+        match destination {
+            IpAddress::Ipv4(to) => self.hop(to, ingress).map(Hop::any),
+            IpAddress::Ipv6(to) => self.hop(to, ingress).map(Hop::any),
         }
     }
 
-    /// Asks again, or gives up, for every neighbour that is due.
-    pub(crate) fn handle_neighbor_timeout(&mut self, now: Instant) {
-        while let Some(due) = self.neighbors.handle_timeout(now, &self.config.limits) {
-            match due {
-                Due::Ask(port, address) => self.ask(Hop { port, address }),
-                Due::Unreachable(port, address) => self.give_up(now, Hop { port, address }),
-            }
+    /// The next hop to `destination`.
+    #[inline(always)]
+    fn hop<A: Family>(&self, destination: A, ingress: PortId) -> Result<Hop<A>, Refusal> {
+        if destination.is_of_the_link() {
+            return Ok(Hop { port: ingress, address: destination });
         }
-    }
-
-    /// RFC 1812 §5.3.3 (and RFC 1122 §2.3.2.2): what waited is reported as host unreachable.
-    fn give_up(&mut self, now: Instant, hop: Hop) {
-        let mut frame = [0; FRAME_MAX];
-        while let Some((cargo, len)) = self.waiting.take(hop.port, hop.address, &mut frame) {
-            if let Cargo::Forwarded { ingress, .. } = cargo {
-                self.report(now, ingress, &frame[..len], IcmpError::HostUnreachable);
-            }
-            self.lose(cargo, DropReason::NeighborFailed);
+        match A::route(self, destination) {
+            Some((port, Target::OnLink)) => Ok(Hop { port, address: destination }),
+            Some((port, Target::Via(address))) => Ok(Hop { port, address }),
+            Some((_, Target::Unreachable)) => Err(UNREACHABLE),
+            Some((_, Target::Prohibited)) => Err(PROHIBITED),
+            Some((_, Target::Blackhole)) => Err(BLACKHOLE),
+            None => Err(NO_ROUTE),
         }
-    }
-
-    /// The next hop of an IPv4 packet.
-    pub(crate) fn next_hop(&self, packet: &[u8]) -> Option<Hop> {
-        let destination = Ipv4Packet::new_checked(packet).ok()?.dst_addr();
-        self.hop_to(destination)
-    }
-
-    fn hop_to(&self, destination: Ipv4Address) -> Option<Hop> {
-        let route = self.routes.lookup(destination)?;
-        // RFC 3927 §2.6.2: what is link-local never goes to a router.
-        if destination.is_link_local() && !self.locals.is_connected(destination, route.port) {
-            return None;
-        }
-        Some(Hop { port: route.port, address: route.next_hop.unwrap_or(destination) })
     }
 
     /// Largest IP packet that leaves by this port.
     pub(crate) fn mtu(&self, port: PortId) -> usize {
         self.config.ports[port.index()].mtu
     }
-
-    /// One hop less; the checksum is updated, not recomputed (RFC 1624). The TTL must not be 0.
-    pub(crate) fn decrement_ttl(frame: &mut [u8]) {
-        let mut packet = Ipv4Packet::new_unchecked(&mut frame[ETHERNET_HEADER..]);
-        let (ttl, protocol) = (packet.hop_limit(), u8::from(packet.next_header()));
-        let word = |ttl| u16::from_be_bytes([ttl, protocol]);
-        let checksum = checksum::update(packet.checksum(), word(ttl), word(ttl - 1));
-        packet.set_hop_limit(ttl - 1);
-        packet.set_checksum(checksum);
-    }
-
-    /// Writes the Ethernet header of an IPv4 frame that leaves by `port`.
-    pub(crate) fn address(&self, frame: &mut [u8], port: PortId, to: EthernetAddress) {
-        let mut ethernet = EthernetFrame::new_unchecked(frame);
-        ethernet.set_dst_addr(to);
-        ethernet.set_src_addr(self.config.ports[port.index()].mac);
-        ethernet.set_ethertype(EthernetProtocol::Ipv4);
-    }
-
-    /// Writes an ICMP error about `original` (an IPv4 packet as received) into `out`, behind a blank
-    /// Ethernet header; the frame's length. `None`: there is no way back, or no address to send it from.
-    pub(crate) fn build_icmp_error(
-        &self,
-        error: IcmpError,
-        original: &[u8],
-        out: &mut [u8; FRAME_MAX],
-    ) -> Option<usize> {
-        let peer = Ipv4Address::new(original[12], original[13], original[14], original[15]);
-        let hop = self.hop_to(peer)?;
-        let from = self.locals.source_for(hop.port, peer)?;
-        out[12..ETHERNET_HEADER].copy_from_slice(&[0x08, 0x00]);
-        Some(ETHERNET_HEADER + icmp_error::build(error, original, from, &mut out[ETHERNET_HEADER..]))
-    }
 }
+
+/// Can this frame's IPv4 packet be cut for the MTU? (Not if Don't Fragment is set, nor if a later piece could not say
+/// where it begins.)
+#[cold]
+fn can_be_cut(frame: &[u8], mtu: usize) -> bool {
+    cut(&frame[ETHERNET_HEADER..], mtu).is_some()
+}
+
+fn cut(packet: &[u8], mtu: usize) -> Option<Fragments> {
+    Fragments::ipv4(packet, mtu, None)
+}
+
+pub(super) const TTL_EXPIRED: Refusal = (Some(IcmpError::TimeExceeded), DropReason::TtlExpired);
+const NEIGHBOR_FAILED: Refusal = (Some(IcmpError::HostUnreachable), DropReason::NeighborFailed);
+const UNREACHABLE: Refusal = (Some(IcmpError::RouteUnreachable), DropReason::RouteUnreachable);
+const PROHIBITED: Refusal = (Some(IcmpError::Prohibited), DropReason::RouteProhibited);
+const BLACKHOLE: Refusal = (None, DropReason::RouteBlackhole);

@@ -5,7 +5,7 @@ use crate::divert::DivertId;
 use crate::frame::FRAME_MAX;
 use crate::stats::Path;
 use managed::ManagedSlice;
-use smoltcp::wire::Ipv4Address;
+use smoltcp::wire::IpAddress;
 
 /// What a waiting packet is, for the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum Cargo {
 /// Storage for one waiting packet.
 #[derive(Debug, Clone)]
 pub struct WaitSlot {
-    waiting: Option<(PortId, Ipv4Address, Cargo)>,
+    waiting: Option<(PortId, IpAddress, Cargo)>,
     sequence: u32,
     len: usize,
     bytes: [u8; FRAME_MAX],
@@ -48,7 +48,7 @@ impl<'a> WaitRoom<'a> {
     pub(crate) fn push(
         &mut self,
         port: PortId,
-        next_hop: Ipv4Address,
+        next_hop: IpAddress,
         cargo: Cargo,
         frame: &[u8],
         per_neighbor: usize,
@@ -70,7 +70,7 @@ impl<'a> WaitRoom<'a> {
     pub(crate) fn take(
         &mut self,
         port: PortId,
-        next_hop: Ipv4Address,
+        next_hop: IpAddress,
         out: &mut [u8; FRAME_MAX],
     ) -> Option<(Cargo, usize)> {
         let newest = self.next_sequence;
@@ -93,8 +93,8 @@ mod tests {
     #[test]
     fn bounded_per_neighbour_and_in_all_and_first_in_first_out() {
         let mut room = WaitRoom::new(vec![WaitSlot::EMPTY; 3].leak().into());
-        let a = Ipv4Address::new(10, 0, 0, 1);
-        let b = Ipv4Address::new(10, 0, 0, 2);
+        let a = IpAddress::v4(10, 0, 0, 1);
+        let b = IpAddress::v4(10, 0, 0, 2);
         assert!(room.push(PortId(0), a, Cargo::Originated, &[1], 2));
         assert!(room.push(PortId(0), a, Cargo::Originated, &[2], 2));
         assert!(!room.push(PortId(0), a, Cargo::Originated, &[3], 2), "full for this neighbour");

@@ -1,29 +1,30 @@
 //! A `phy::Device` of one slot each way: the seam between the router and smoltcp's `Interface`.
 
-use crate::frame::{FRAME_MAX, MAX_MTU};
+use super::REASSEMBLED_MAX;
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 
-/// One packet in, one packet out.
+/// One packet in, one packet out, each as long as a reassembled one: what is larger than the egress MTU, the
+/// router fragments.
 pub(super) struct SlotDevice {
-    rx: [u8; FRAME_MAX],
+    rx: [u8; REASSEMBLED_MAX],
     rx_len: Option<usize>,
-    tx: [u8; FRAME_MAX],
+    tx: [u8; REASSEMBLED_MAX],
     tx_len: Option<usize>,
-    mtu: usize,
 }
 
 impl SlotDevice {
-    pub(super) fn new(mtu: usize) -> Self {
-        Self { rx: [0; FRAME_MAX], rx_len: None, tx: [0; FRAME_MAX], tx_len: None, mtu: mtu.min(MAX_MTU) }
+    pub(super) const fn new() -> Self {
+        Self { rx: [0; REASSEMBLED_MAX], rx_len: None, tx: [0; REASSEMBLED_MAX], tx_len: None }
     }
 
     /// Puts a packet into the receive slot; says whether it fits.
-    pub(super) fn receive_next(&mut self, packet: &[u8]) -> bool {
-        let Some(slot) = self.rx.get_mut(..packet.len()) else { return false };
-        slot.copy_from_slice(packet);
-        self.rx_len = Some(packet.len());
-        true
+    pub(super) fn receive_next(
+        &mut self,
+        write: impl FnOnce(&mut [u8; REASSEMBLED_MAX]) -> Option<usize>,
+    ) -> bool {
+        self.rx_len = write(&mut self.rx);
+        self.rx_len.is_some()
     }
 
     pub(super) const fn has_sent(&self) -> bool {
@@ -45,7 +46,7 @@ impl RxToken for SlotRx<'_> {
 }
 
 pub(super) struct SlotTx<'a> {
-    bytes: &'a mut [u8; FRAME_MAX],
+    bytes: &'a mut [u8; REASSEMBLED_MAX],
     len: &'a mut Option<usize>,
 }
 
@@ -79,7 +80,7 @@ impl Device for SlotDevice {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = self.mtu;
+        capabilities.max_transmission_unit = REASSEMBLED_MAX;
         capabilities
     }
 }

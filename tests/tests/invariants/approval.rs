@@ -17,8 +17,8 @@ fn nothing_from_a_model_reaches_wire_or_rules_except_as_approved() {
     let mut sim = Sim::lab_with(|config| config.posture = Posture::Open);
     let world = sim.world().clone();
     let generator = Generator::new(world.clone(), seed);
-    let (mut injected, mut applied) = (0_u64, BTreeMap::new());
-    for index in 0..60_000 {
+    let (mut injected, mut ipv6, mut applied) = (0_u64, 0_u64, BTreeMap::new());
+    for index in 0..150_000 {
         let mut rng = rng_for(seed, 1, index);
         let made = generator.odd(index);
         let _ = sim.send(made.port, &made.bytes);
@@ -39,6 +39,7 @@ fn nothing_from_a_model_reaches_wire_or_rules_except_as_approved() {
                     assert!(frames.len() <= 1 && (kind != ActionKind::Drop || frames.is_empty()));
                     for frame in frames {
                         injected += 1;
+                        ipv6 += u64::from(frame.bytes[12..14] == [0x86, 0xdd]);
                         assert_eq!(frame.origin, Origin::Injected(divert.about.id));
                         let judged = checker::judge(&world, &sim.neighbors(), Posture::Open, &divert, frame);
                         assert_eq!(judged, Ok(kind), "{index} {divert:?} {frame:?}");
@@ -48,8 +49,8 @@ fn nothing_from_a_model_reaches_wire_or_rules_except_as_approved() {
         }
         sim.advance(Duration::from_micros(600));
     }
-    println!("{injected} injected, applied {applied:?}");
-    assert!(injected > 500);
+    println!("{injected} injected, {ipv6} of them IPv6, applied {applied:?}");
+    assert!(injected > 500 && ipv6 > 10);
     let stats = sim.router.stats();
     assert_eq!(stats.sent.injected.frames, injected);
     for &kind in ActionKind::ALL {

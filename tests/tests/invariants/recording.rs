@@ -5,7 +5,7 @@ use pktgen::{Generator, World};
 use smoltcp::time::{Duration, Instant};
 use stack::{Action, ActionKind, Anomaly, Mode, PortId, Posture, Rate, Source};
 use tests::recording::{Recorder, Recording, Said, Step};
-use tests::storage::Sizes;
+use tests::storage::{SIZES, Sizes};
 use tests::{Divert, Sim};
 
 /// What a model of moods says to a frame.
@@ -21,7 +21,7 @@ fn moody<'a>(rng: &mut impl Draw, divert: &'a Divert) -> Option<(Action<'a>, Sou
 }
 
 fn recorded_sim() -> Sim {
-    let sizes = Sizes { diverts: 128, ..Sizes::default() };
+    let sizes = Sizes { diverts: 128, ..SIZES };
     let change = |config: &mut stack::Config| {
         config.posture = Posture::Open;
         config.limits.divert_queue = 64;

@@ -6,8 +6,8 @@ use crate::port::{Port, Sent};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, Icmpv4Message, Icmpv4Packet, IpProtocol, Ipv4Address, Ipv4Packet,
-    TcpPacket, UdpPacket,
+    EthernetFrame, EthernetProtocol, Icmpv4Message, Icmpv4Packet, Icmpv6Message, Icmpv6Packet, IpProtocol,
+    Ipv4Address, Ipv4Packet, Ipv6Packet, TcpPacket, UdpPacket,
 };
 
 /// Longest frame on the wire, with a tag.
@@ -25,12 +25,17 @@ impl Card {
     /// Counts a received frame as Linux would in `/proc/net/snmp`.
     fn count(&mut self, frame: &[u8]) {
         let Ok(frame) = EthernetFrame::new_checked(frame) else { return };
-        if frame.ethertype() != EthernetProtocol::Ipv4 {
-            return;
+        match frame.ethertype() {
+            EthernetProtocol::Ipv4 => self.count_ipv4(frame.payload()),
+            EthernetProtocol::Ipv6 => self.count_ipv6(frame.payload()),
+            _ => {}
         }
+    }
+
+    fn count_ipv4(&mut self, packet: &[u8]) {
         let counters = &mut self.counters;
         counters.ip_in_receives += 1;
-        let Ok(packet) = Ipv4Packet::new_checked(frame.payload()) else {
+        let Ok(packet) = Ipv4Packet::new_checked(packet) else {
             counters.ip_in_hdr_errors += 1;
             return;
         };
@@ -55,6 +60,43 @@ impl Card {
             },
             IpProtocol::Tcp => match TcpPacket::new_checked(packet.payload()) {
                 Ok(tcp) if tcp.verify_checksum(&source, &destination) => {}
+                Ok(_) => counters.tcp_in_csum_errors += 1,
+                Err(_) => counters.tcp_in_errs += 1,
+            },
+            _ => {}
+        }
+    }
+
+    /// As `/proc/net/snmp6`; packets with extension headers are only counted as received.
+    fn count_ipv6(&mut self, packet: &[u8]) {
+        let counters = &mut self.counters;
+        counters.ip6_in_receives += 1;
+        let Ok(packet) = Ipv6Packet::new_checked(packet) else {
+            counters.ip6_in_hdr_errors += 1;
+            return;
+        };
+        let (source, destination) = (packet.src_addr(), packet.dst_addr());
+        match packet.next_header() {
+            IpProtocol::Icmpv6 => match Icmpv6Packet::new_checked(packet.payload()) {
+                Ok(icmp) if !icmp.verify_checksum(&source, &destination) => {
+                    counters.icmp6_in_csum_errors += 1;
+                }
+                Ok(icmp) => match icmp.msg_type() {
+                    Icmpv6Message::EchoRequest => counters.icmp6_in_echos += 1,
+                    Icmpv6Message::EchoReply => counters.icmp6_in_echo_replies += 1,
+                    _ => {}
+                },
+                Err(_) => counters.icmp6_in_errors += 1,
+            },
+            IpProtocol::Udp => match UdpPacket::new_checked(packet.payload()) {
+                Ok(udp) if udp.verify_checksum(&source.into(), &destination.into()) => {
+                    counters.udp6_in_datagrams += 1;
+                }
+                Ok(_) => counters.udp6_in_csum_errors += 1,
+                Err(_) => counters.udp6_in_errors += 1,
+            },
+            IpProtocol::Tcp => match TcpPacket::new_checked(packet.payload()) {
+                Ok(tcp) if tcp.verify_checksum(&source.into(), &destination.into()) => {}
                 Ok(_) => counters.tcp_in_csum_errors += 1,
                 Err(_) => counters.tcp_in_errs += 1,
             },
@@ -95,7 +137,7 @@ impl Device for Card {
     fn receive(&mut self, _: Instant) -> Option<(Received, Transmit<'_>)> {
         let mut frame = vec![0; FRAME_MAX];
         // A port in memory fails only with its event descriptor, which cannot happen while it is open.
-        let length = self.port.receive(&mut frame).ok()??;
+        let length = self.port.receive(&mut frame).ok()??.len;
         frame.truncate(length);
         self.count(&frame);
         Some((Received(frame), Transmit(&mut self.port)))

@@ -6,7 +6,7 @@
 mod device;
 mod sockets;
 
-use super::host::{Connector, Datagrams, LabHost, Listener};
+use super::host::{Connector, Datagrams, Family, LabHost, Listener};
 use super::namespace::HostPlan;
 use super::traffic::counters::KernelCounters;
 use super::traffic::ping::{Judge, PingPlan, PingReport, spawn_on_socket};
@@ -21,7 +21,7 @@ use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -133,7 +133,7 @@ impl MemoryHost {
     /// # Errors
     /// No thread, or no descriptor.
     pub fn start(plan: HostPlan, port: MemoryPort) -> io::Result<Self> {
-        let waiting: OwnedFd = port.fd().ok_or(io::ErrorKind::Unsupported)?.try_clone_to_owned()?;
+        let waiting: OwnedFd = port.fd().try_clone_to_owned()?;
         let mut card =
             Card { port, counters: KernelCounters::default(), address: plan.address, mtu: plan.mtu as usize };
         let mut config = Config::new(EthernetAddress(plan.mac).into());
@@ -141,11 +141,17 @@ impl MemoryHost {
         config.random_seed = u64::from(u32::from(plan.address));
         let mut interface = Interface::new(config, &mut card, Instant::now());
         interface.update_ip_addrs(|addresses| {
-            // The list holds several, and this is the first.
+            // The list holds two at least.
             let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(plan.address), plan.prefix));
+            if let Some(ipv6) = plan.ipv6 {
+                let _ = addresses.push(IpCidr::new(IpAddress::Ipv6(ipv6.address), ipv6.prefix));
+            }
         });
         if let Some(gateway) = plan.gateway {
             interface.routes_mut().add_default_ipv4_route(gateway).map_err(io::Error::other)?;
+        }
+        if let Some(gateway) = plan.ipv6.and_then(|ipv6| ipv6.gateway) {
+            interface.routes_mut().add_default_ipv6_route(gateway).map_err(io::Error::other)?;
         }
         let stack = Stack {
             interface,
@@ -189,15 +195,20 @@ impl LabHost for MemoryHost {
         &self.plan
     }
 
-    fn open_icmp(&self, _: Ipv4Addr) -> io::Result<Box<dyn Datagrams>> {
+    fn has_kernel(&self) -> bool {
+        false
+    }
+
+    fn open_icmp(&self, _: IpAddr) -> io::Result<Box<dyn Datagrams>> {
         sockets::Icmp::open(&self.shared).map(|socket| Box::new(socket) as _)
     }
 
-    fn open_udp(&self, l4_port: u16, peer: Option<SocketAddrV4>) -> io::Result<Box<dyn Datagrams>> {
+    // A socket of smoltcp's serves both families.
+    fn open_udp(&self, _: Family, l4_port: u16, peer: Option<SocketAddr>) -> io::Result<Box<dyn Datagrams>> {
         sockets::Udp::open(&self.shared, l4_port, peer).map(|socket| Box::new(socket) as _)
     }
 
-    fn listen(&self, l4_port: u16) -> io::Result<Box<dyn Listener>> {
+    fn listen(&self, _: Family, l4_port: u16) -> io::Result<Box<dyn Listener>> {
         sockets::TcpListener::open(&self.shared, l4_port).map(|listener| Box::new(listener) as _)
     }
 
@@ -218,7 +229,7 @@ impl LabHost for MemoryHost {
         Ok(self.shared.lock().card.counters)
     }
 
-    fn forget_neighbor(&self, _: Ipv4Addr) -> io::Result<()> {
+    fn forget_neighbor(&self, _: IpAddr) -> io::Result<()> {
         // smoltcp forgets all its neighbours when its addresses are looked at to be changed.
         self.shared.lock().interface.update_ip_addrs(|_| {});
         // It also keeps silent for a second after its last ARP request, whomever that was for.

@@ -4,9 +4,9 @@ use super::{Shared, Stack};
 use crate::lab::host::{Connector, Datagrams, Listener, Stream};
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::{icmp, tcp, udp};
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use smoltcp::wire::IpEndpoint;
 use std::io;
-use std::net::{Shutdown, SocketAddrV4};
+use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Drop for Icmp {
 }
 
 impl Datagrams for Icmp {
-    fn send_to(&self, message: &[u8], to: SocketAddrV4) -> io::Result<()> {
+    fn send_to(&self, message: &[u8], to: SocketAddr) -> io::Result<()> {
         let mut message = message.to_vec();
         // smoltcp computes the checksum when it sends.
         message
@@ -55,16 +55,15 @@ impl Datagrams for Icmp {
             .copy_from_slice(&self.identifier.to_be_bytes());
         let mut stack = self.shared.lock();
         let socket = stack.sockets.get_mut::<icmp::Socket<'_>>(self.handle);
-        let sent = socket.send_slice(&message, IpAddress::Ipv4(*to.ip())).map_err(io::Error::other);
+        let sent = socket.send_slice(&message, to.ip().into()).map_err(io::Error::other);
         self.shared.advance(&mut stack);
         sent
     }
 
-    fn receive(&self, buffer: &mut [u8], within: Duration) -> io::Result<(usize, SocketAddrV4)> {
+    fn receive(&self, buffer: &mut [u8], within: Duration) -> io::Result<(usize, SocketAddr)> {
         self.shared.wait(within, |stack| {
-            let (message, IpAddress::Ipv4(from)) =
-                stack.sockets.get_mut::<icmp::Socket<'_>>(self.handle).recv().ok()?;
-            Some(Ok((copy(message, buffer), SocketAddrV4::new(from, 0))))
+            let (message, from) = stack.sockets.get_mut::<icmp::Socket<'_>>(self.handle).recv().ok()?;
+            Some(Ok((copy(message, buffer), SocketAddr::new(from.into(), 0))))
         })
     }
 }
@@ -72,11 +71,11 @@ impl Datagrams for Icmp {
 pub(super) struct Udp {
     shared: Arc<Shared>,
     handle: SocketHandle,
-    peer: Option<SocketAddrV4>,
+    peer: Option<SocketAddr>,
 }
 
 impl Udp {
-    pub(super) fn open(shared: &Arc<Shared>, l4_port: u16, peer: Option<SocketAddrV4>) -> io::Result<Self> {
+    pub(super) fn open(shared: &Arc<Shared>, l4_port: u16, peer: Option<SocketAddr>) -> io::Result<Self> {
         let mut stack = shared.lock();
         let l4_port = if l4_port == 0 { stack.ephemeral() } else { l4_port };
         let mut socket = udp::Socket::new(packets!(udp), packets!(udp));
@@ -93,27 +92,22 @@ impl Drop for Udp {
 }
 
 impl Datagrams for Udp {
-    fn send_to(&self, message: &[u8], to: SocketAddrV4) -> io::Result<()> {
+    fn send_to(&self, message: &[u8], to: SocketAddr) -> io::Result<()> {
         let mut stack = self.shared.lock();
         let socket = stack.sockets.get_mut::<udp::Socket<'_>>(self.handle);
-        let sent = socket.send_slice(message, endpoint(to)).map_err(io::Error::other);
+        let sent = socket.send_slice(message, IpEndpoint::from(to)).map_err(io::Error::other);
         self.shared.advance(&mut stack);
         sent
     }
 
-    fn receive(&self, buffer: &mut [u8], within: Duration) -> io::Result<(usize, SocketAddrV4)> {
+    fn receive(&self, buffer: &mut [u8], within: Duration) -> io::Result<(usize, SocketAddr)> {
         self.shared.wait(within, |stack| {
             let (message, meta) = stack.sockets.get_mut::<udp::Socket<'_>>(self.handle).recv().ok()?;
-            let IpAddress::Ipv4(from) = meta.endpoint.addr;
-            let from = SocketAddrV4::new(from, meta.endpoint.port);
+            let from = SocketAddr::new(meta.endpoint.addr.into(), meta.endpoint.port);
             // As a connected socket: what others send is not heard.
             self.peer.is_none_or(|peer| peer == from).then(|| Ok((copy(message, buffer), from)))
         })
     }
-}
-
-fn endpoint(address: SocketAddrV4) -> IpEndpoint {
-    IpEndpoint::new(IpAddress::Ipv4(*address.ip()), address.port())
 }
 
 fn copy(message: &[u8], buffer: &mut [u8]) -> usize {
@@ -164,14 +158,14 @@ impl Listener for TcpListener {
 pub(super) struct TcpConnector(pub(super) Arc<Shared>);
 
 impl Connector for TcpConnector {
-    fn connect(&self, to: SocketAddrV4, silence: Duration) -> io::Result<Box<dyn Stream>> {
+    fn connect(&self, to: SocketAddr, silence: Duration) -> io::Result<Box<dyn Stream>> {
         let handle = {
             let mut stack = self.0.lock();
             let local = stack.ephemeral();
             let handle = stack.sockets.add(tcp_socket());
             let Stack { interface, sockets, .. } = &mut *stack;
             let socket = sockets.get_mut::<tcp::Socket<'_>>(handle);
-            socket.connect(interface.context(), endpoint(to), local).map_err(io::Error::other)?;
+            socket.connect(interface.context(), IpEndpoint::from(to), local).map_err(io::Error::other)?;
             handle
         };
         let stream = TcpStream { shared: Arc::clone(&self.0), handle, silence };

@@ -1,17 +1,23 @@
 //! Two hosts in memory on one cable: every load that the lab runs.
 
 use super::*;
+use crate::lab::namespace::Ipv6Plan;
 use crate::lab::traffic::exchange::EchoPlan;
 use crate::lab::traffic::tcp::TcpPlan;
 use crate::lab::traffic::{icmp, tcp, udp};
 use crate::port::memory::pair;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 const SECOND: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 3);
+const SECOND_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 3);
 
 fn cable() -> (MemoryHost, MemoryHost) {
     let (a, b) = pair("a", "b", 256).unwrap();
-    let first = HostPlan { gateway: None, ..HostPlan::client() };
-    let second = HostPlan { address: SECOND, mac: [2, 0, 0, 0, 1, 3], ..first.clone() };
+    let client = HostPlan::client();
+    let ipv6 = client.ipv6.map(|plan| Ipv6Plan { gateway: None, ..plan });
+    let first = HostPlan { gateway: None, ipv6, ..client };
+    let ipv6 = ipv6.map(|plan| Ipv6Plan { address: SECOND_V6, ..plan });
+    let second = HostPlan { address: SECOND, ipv6, mac: [2, 0, 0, 0, 1, 3], ..first.clone() };
     (MemoryHost::start(first, a).unwrap(), MemoryHost::start(second, b).unwrap())
 }
 
@@ -22,9 +28,9 @@ fn echoes_of_both_kinds_are_answered() {
     let counts = icmp::spawn_echo(&first, plan.clone(), Stop::default()).unwrap().join();
     assert!(counts.is_clean() && counts.first_answered, "{counts:?}");
 
-    first.forget_neighbor(SECOND).unwrap();
+    first.forget_neighbor(SECOND.into()).unwrap();
     let stop = Stop::default();
-    let server = udp::spawn_echo_server(&second, 7, stop.clone()).unwrap();
+    let server = udp::spawn_echo_server(&second, Family::V4, 7, stop.clone()).unwrap();
     let counts = udp::spawn_echo(&first, 7, plan, Stop::default()).unwrap().join();
     stop.store(true, Ordering::Relaxed);
     assert!(counts.is_clean() && counts.first_answered, "{counts:?}");
@@ -34,12 +40,28 @@ fn echoes_of_both_kinds_are_answered() {
 }
 
 #[test]
+fn ipv6_echoes_of_both_kinds_are_answered() {
+    let (first, second) = cable();
+    let plan = EchoPlan { payload: 0..=1440, ..EchoPlan::burst(SECOND_V6, 100) };
+    let counts = icmp::spawn_echo(&first, plan.clone(), Stop::default()).unwrap().join();
+    assert!(counts.is_clean() && counts.first_answered, "{counts:?}");
+    let stop = Stop::default();
+    let server = udp::spawn_echo_server(&second, Family::V6, 7, stop.clone()).unwrap();
+    let counts = udp::spawn_echo(&first, 7, plan, Stop::default()).unwrap().join();
+    stop.store(true, Ordering::Relaxed);
+    assert!(counts.is_clean(), "{counts:?}");
+    assert_eq!(server.join().received, 100);
+    let seen = second.counters().unwrap();
+    assert_eq!((seen.icmp6_in_echos, seen.udp6_in_datagrams, seen.malformed()), (100, 100, 0));
+}
+
+#[test]
 fn every_byte_of_a_transfer_comes_back() {
     let (first, second) = cable();
     let stop = Stop::default();
-    let server = tcp::spawn_echo_server(&second, 5001, stop.clone()).unwrap();
+    let server = tcp::spawn_echo_server(&second, Family::V4, 5001, stop.clone()).unwrap();
     let plan = TcpPlan {
-        target: SECOND,
+        target: SECOND.into(),
         l4_port: 5001,
         bytes: 500_001,
         transfers: Some(6),
@@ -83,7 +105,7 @@ fn raw_frames_reach_the_sink_and_a_wrong_one_is_counted() {
 fn the_report_says_that_no_kernel_judged() {
     let (first, _second) = cable();
     let plan = PingPlan {
-        target: SECOND,
+        target: SECOND.into(),
         count: 20,
         interval: Duration::ZERO,
         size: 56,

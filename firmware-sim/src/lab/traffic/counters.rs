@@ -67,6 +67,38 @@ counters! {
     icmp_in_timestamps = "Icmp" "InTimestamps";
     /// Timestamp replies received.
     icmp_in_timestamp_reps = "Icmp" "InTimestampReps";
+    /// IPv6 packets received, wrong ones too.
+    ip6_in_receives = "Ip6" "InReceives";
+    /// IPv6 packets with a wrong header or option.
+    ip6_in_hdr_errors = "Ip6" "InHdrErrors";
+    /// IPv6 packets to an address that is not the host's.
+    ip6_in_addr_errors = "Ip6" "InAddrErrors";
+    /// IPv6 packets shorter than their payload length.
+    ip6_in_truncated = "Ip6" "InTruncatedPkts";
+    /// IPv6 packets delivered to a protocol.
+    ip6_in_delivers = "Ip6" "InDelivers";
+    /// ICMPv6 messages with an error of any kind.
+    icmp6_in_errors = "Icmp6" "InErrors";
+    /// ICMPv6 messages with a wrong checksum.
+    icmp6_in_csum_errors = "Icmp6" "InCsumErrors";
+    /// ICMPv6 Destination Unreachable messages received.
+    icmp6_in_dest_unreachs = "Icmp6" "InDestUnreachs";
+    /// ICMPv6 Packet Too Big messages received.
+    icmp6_in_pkt_too_bigs = "Icmp6" "InPktTooBigs";
+    /// ICMPv6 Time Exceeded messages received.
+    icmp6_in_time_excds = "Icmp6" "InTimeExcds";
+    /// ICMPv6 Parameter Problem messages received.
+    icmp6_in_parm_problems = "Icmp6" "InParmProblems";
+    /// ICMPv6 echo requests received.
+    icmp6_in_echos = "Icmp6" "InEchos";
+    /// ICMPv6 echo replies received.
+    icmp6_in_echo_replies = "Icmp6" "InEchoReplies";
+    /// UDP datagrams over IPv6 delivered.
+    udp6_in_datagrams = "Udp6" "InDatagrams";
+    /// UDP datagrams over IPv6 that could not be delivered.
+    udp6_in_errors = "Udp6" "InErrors";
+    /// UDP datagrams over IPv6 with a wrong checksum.
+    udp6_in_csum_errors = "Udp6" "InCsumErrors";
     /// UDP datagrams delivered.
     udp_in_datagrams = "Udp" "InDatagrams";
     /// UDP datagrams to a port without a socket.
@@ -91,11 +123,16 @@ impl KernelCounters {
     /// # Errors
     /// `/proc` is not there.
     pub(in crate::lab) fn read(host: &Host) -> io::Result<Self> {
-        let text = host.run(|| {
+        let (text, snmp6) = host.run(|| {
             let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
-            Ok::<_, io::Error>(snmp + &fs::read_to_string("/proc/thread-self/net/netstat")?)
+            let netstat = fs::read_to_string("/proc/thread-self/net/netstat")?;
+            // A kernel without IPv6 has none.
+            let snmp6 = fs::read_to_string("/proc/thread-self/net/snmp6").unwrap_or_default();
+            Ok::<_, io::Error>((snmp + &netstat, snmp6))
         })?;
-        Ok(Self::from_table(&parse(&text)))
+        let mut table = parse(&text);
+        table.extend(parse_v6(&snmp6));
+        Ok(Self::from_table(&table))
     }
 
     /// Packets that a correct router could never have caused: wrong checksums, headers and lengths.
@@ -106,15 +143,29 @@ impl KernelCounters {
     /// The counters under [`KernelCounters::malformed`], each with its name.
     pub fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
         // `IpExt.InCsumErrors`, `Icmp.InErrors` and `Udp.InErrors` would count the same packets again.
-        const FAULTS: [&str; 5] = [
+        const FAULTS: [&str; 9] = [
             "Ip.InHdrErrors",
             "IpExt.InTruncatedPkts",
             "Icmp.InCsumErrors",
             "Udp.InCsumErrors",
             "Tcp.InCsumErrors",
+            "Ip6.InHdrErrors",
+            "Ip6.InTruncatedPkts",
+            "Icmp6.InCsumErrors",
+            "Udp6.InCsumErrors",
         ];
         self.named().filter(|(name, _)| FAULTS.contains(name))
     }
+}
+
+/// Reads lines `GroupName value`, whose groups are `Ip6`, `Icmp6` and `Udp6`.
+fn parse_v6(text: &str) -> BTreeMap<String, u64> {
+    let counter = |line: &str| {
+        let (name, value) = line.split_once(char::is_whitespace)?;
+        let (group, name) = name.split_at_checked(name.find('6')? + 1)?;
+        Some((format!("{group}.{name}"), value.trim().parse().ok()?))
+    };
+    text.lines().filter_map(counter).collect()
 }
 
 /// Reads pairs of lines: `Group: name name` and `Group: value value`.
@@ -142,6 +193,7 @@ mod tests {
     use crate::lab::host::LabHost;
     use crate::lab::test_cable::Cable;
     use crate::lab::traffic::{Stop, exchange::EchoPlan, icmp};
+    use std::net::Ipv6Addr;
 
     #[test]
     fn pairs_of_lines_are_read_by_name() {
@@ -149,6 +201,9 @@ mod tests {
         assert_eq!(table.get("Ip.A"), Some(&3));
         assert_eq!(table.get("Ip.B"), None);
         assert_eq!(table.get("Icmp.InErrors"), Some(&7));
+        let table = parse_v6("Ip6InReceives  \t 12\nIcmp6InEchos 3\nUdpLite6InErrors 0\n");
+        assert_eq!(table.get("Ip6.InReceives"), Some(&12));
+        assert_eq!(table.get("Icmp6.InEchos"), Some(&3));
     }
 
     #[test]
@@ -174,5 +229,17 @@ mod tests {
         let bad = KernelCounters::read(&cable.second).unwrap().since(&before).since(&good);
         assert_eq!((bad.icmp_in_timestamp_reps, bad.icmp_in_csum_errors), (1, 1), "{bad:?}");
         assert_eq!(bad.malformed(), 1);
+
+        // And echo over IPv6, after an echo reply with a wrong checksum.
+        let mut frame = vec![2, 0, 0, 0, 1, 3, 2, 0, 0, 0, 1, 2, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 8, 58, 64];
+        frame.extend(Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2).octets());
+        frame.extend(Cable::SECOND_V6.octets());
+        frame.extend([129, 0, 0, 0, 0, 0, 0, 0]);
+        let before = KernelCounters::read(&cable.second).unwrap();
+        let _ = sender.send(&frame).unwrap();
+        let plan = EchoPlan::burst(Cable::SECOND_V6, 5);
+        assert!(icmp::spawn_echo(&cable.first, plan, Stop::default()).unwrap().join().is_clean());
+        let seen = KernelCounters::read(&cable.second).unwrap().since(&before);
+        assert_eq!((seen.icmp6_in_echos, seen.icmp6_in_csum_errors, seen.malformed()), (5, 1, 1), "{seen:?}");
     }
 }

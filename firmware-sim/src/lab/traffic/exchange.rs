@@ -3,15 +3,18 @@
 use super::{Progress, Stop, sleep_until, stopped, timed_out};
 use crate::lab::host::Datagrams;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
+
+/// Longer than any reply, put together from fragments.
+pub(super) const RECEIVE_MAX: usize = 16 * 1024;
 
 /// What to ask, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EchoPlan {
     /// Whom to ask.
-    pub target: Ipv4Addr,
+    pub target: IpAddr,
     /// Requests in all; `None` goes on until the stop.
     pub count: Option<u64>,
     /// Time from one request to the next; a late reply delays the next request.
@@ -24,9 +27,9 @@ pub struct EchoPlan {
 
 impl EchoPlan {
     /// `count` requests of 56 bytes, as fast as the replies come, a second for each.
-    pub fn burst(target: Ipv4Addr, count: u64) -> Self {
+    pub fn burst(target: impl Into<IpAddr>, count: u64) -> Self {
         Self {
-            target,
+            target: target.into(),
             count: Some(count),
             interval: Duration::ZERO,
             payload: 56..=56,
@@ -35,12 +38,12 @@ impl EchoPlan {
     }
 
     /// Requests until the stop, `per_second` of them, of many sizes.
-    pub fn steady(target: Ipv4Addr, per_second: u32) -> Self {
+    pub fn steady(target: impl Into<IpAddr>, per_second: u32) -> Self {
         Self {
-            target,
+            target: target.into(),
             count: None,
             interval: Duration::from_secs(1) / per_second.max(1),
-            payload: 0..=1400,
+            payload: 0..=1340,
             timeout: Duration::from_secs(1),
         }
     }
@@ -74,8 +77,6 @@ impl EchoCounts {
 
 /// How a protocol carries a sequence number and a payload.
 pub(super) trait Codec {
-    /// The longest payload that fits.
-    const PAYLOAD_MAX: usize;
     /// Writes a request.
     fn encode(&self, sequence: u16, payload: &[u8], message: &mut Vec<u8>);
     /// Reads a reply; `None` if it is none.
@@ -93,7 +94,7 @@ pub(super) fn exchange(
 ) -> EchoCounts {
     let mut counts = EchoCounts::default();
     let mut message = Vec::new();
-    let mut sizes = plan.payload.clone().map(|size| size.min(codec_max(codec))).cycle();
+    let mut sizes = plan.payload.clone().cycle();
     let mut next = Instant::now();
     while plan.count.is_none_or(|count| counts.sent < count) && !stopped(stop) {
         let sequence = counts.sent as u16;
@@ -103,7 +104,7 @@ pub(super) fn exchange(
         codec.encode(sequence, &payload, &mut message);
         let start = Instant::now();
         counts.sent += 1;
-        match socket.send_to(&message, SocketAddrV4::new(plan.target, l4_port)) {
+        match socket.send_to(&message, SocketAddr::new(plan.target, l4_port)) {
             Ok(()) => await_reply(socket, codec, plan, start, (sequence, &payload), &mut counts),
             Err(_) => counts.errors += 1,
         }
@@ -115,10 +116,6 @@ pub(super) fn exchange(
     counts
 }
 
-fn codec_max<C: Codec>(_: &C) -> usize {
-    C::PAYLOAD_MAX
-}
-
 /// Reads until the right reply, or until its time is over.
 fn await_reply(
     socket: &dyn Datagrams,
@@ -128,7 +125,7 @@ fn await_reply(
     (sequence, payload): (u16, &[u8]),
     counts: &mut EchoCounts,
 ) {
-    let mut buffer = vec![0; 2048];
+    let mut buffer = vec![0; RECEIVE_MAX];
     loop {
         let left = plan.timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
@@ -144,7 +141,7 @@ fn await_reply(
             }
         };
         match codec.decode(&buffer[..length]) {
-            Some((number, data)) if number == sequence && *from.ip() == plan.target => {
+            Some((number, data)) if number == sequence && from.ip() == plan.target => {
                 if data == payload {
                     counts.received += 1;
                     counts.rtts.push(start.elapsed());

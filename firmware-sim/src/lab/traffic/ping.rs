@@ -6,11 +6,11 @@ mod output;
 
 use super::exchange::EchoPlan;
 use super::{GRAIN, Progress, Running, Stop, icmp, stopped};
-use crate::lab::{host::LabHost, namespace::Host, sys};
+use crate::lab::{host::LabHost, namespace::Host};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{self, BufRead, BufReader};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PingPlan {
     /// Whom.
-    pub target: Ipv4Addr,
+    pub target: IpAddr,
     /// Requests in all.
     pub count: u64,
     /// Time from one request to the next.
@@ -99,7 +99,7 @@ pub(in crate::lab) fn spawn_iputils(
     command.args(["-W", &format!("{:.3}", plan.timeout.as_secs_f64())]);
     command.arg(plan.target.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = host.run(move || sys::die_with_this_thread(&mut command).spawn())?;
+    let child = host.namespace().start_process(command)?;
     let report = PingReport { judge: Judge::Iputils(version), ..PingReport::default() };
     Running::start("ping", move |progress| listen(KilledOnDrop(child), report, deadline, &stop, progress))
 }

@@ -3,7 +3,11 @@
 //! Read first: `man 7 packet`. This is how the lab sends what no socket would: priority tags, SNAP,
 //! options, wrong checksums and lengths.
 
+use crate::lab::netns::Namespace;
+use crate::lab::sys;
 use crate::port::Sent;
+use nix::libc;
+use socket2::{Domain, Socket, Type};
 use std::fmt;
 use std::io;
 
@@ -15,6 +19,25 @@ type SendFrame = dyn Fn(&[u8]) -> io::Result<Sent> + Send + Sync;
 impl RawSender {
     pub(in crate::lab) fn new(send: impl Fn(&[u8]) -> io::Result<Sent> + Send + Sync + 'static) -> Self {
         Self(Box::new(send))
+    }
+
+    /// A sender on this interface of the namespace.
+    ///
+    /// # Errors
+    /// The kernel gives no packet socket.
+    pub fn open(namespace: &Namespace, interface_index: u32) -> io::Result<Self> {
+        let socket = namespace.run(move || {
+            // With a protocol it would also receive, and fill up.
+            let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+            socket.bind(&sys::packet_address(interface_index)).map(|()| socket)
+        })?;
+        Ok(Self::new(move |frame| match socket.send(frame) {
+            Ok(_) => Ok(Sent::Done),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS)) => {
+                Ok(Sent::Full)
+            }
+            Err(error) => Err(error),
+        }))
     }
 
     /// Sends one Ethernet frame, without FCS.
@@ -45,7 +68,8 @@ mod tests {
         if let Err(reason) = probe_tap() {
             return skip(&reason.to_string());
         }
-        let (host, mut tap) = Host::start(HostPlan::client()).unwrap();
+        // Without IPv6, whose Neighbour Discovery sends frames of its own.
+        let (host, mut tap) = Host::start(HostPlan { ipv6: None, ..HostPlan::client() }).unwrap();
         let sender = host.open_raw().unwrap();
         let mut buffer = [0; 2048];
         for length in [14_usize, 15, 20, 59, 60, 1514, 1518] {
@@ -54,7 +78,7 @@ mod tests {
             // A frame may be longer than the MTU only by the tag that it carries.
             frame[12..14].copy_from_slice(&[0x81, 0x00]);
             assert_eq!(sender.send(&frame).unwrap(), Sent::Done, "{length} bytes");
-            assert_eq!(tap.receive(&mut buffer).unwrap(), Some(length));
+            assert_eq!(tap.receive(&mut buffer).unwrap(), Some(length.into()));
             assert_eq!(buffer[..length], frame);
         }
         for length in [13, 1519] {

@@ -1,11 +1,11 @@
 //! TCP transfers between real sockets: the server echoes, the client checks every byte.
 
 use super::{GRAIN, Progress, Running, Stop, sleep_until, stopped, timed_out};
-use crate::lab::host::{LabHost, Stream};
+use crate::lab::host::{Family, LabHost, Stream};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const ERRORS_KEPT: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TcpPlan {
     /// The server's address.
-    pub target: Ipv4Addr,
+    pub target: IpAddr,
     /// The server's port.
     pub l4_port: u16,
     /// Bytes of one transfer; they come back.
@@ -63,8 +63,13 @@ impl TcpCounts {
 ///
 /// # Errors
 /// The port is taken, or the host refuses.
-pub fn spawn_echo_server(host: &dyn LabHost, l4_port: u16, stop: Stop) -> io::Result<Running<u64>> {
-    let listener = host.listen(l4_port)?;
+pub fn spawn_echo_server(
+    host: &dyn LabHost,
+    family: Family,
+    l4_port: u16,
+    stop: Stop,
+) -> io::Result<Running<u64>> {
+    let listener = host.listen(family, l4_port)?;
     Running::start("tcp echo server", move |progress| {
         let mut connections = 0;
         thread::scope(|scope| {
@@ -107,7 +112,7 @@ pub fn spawn_transfers(host: &dyn LabHost, plan: TcpPlan, stop: Stop) -> io::Res
             let seed = plan.seed.wrapping_add(counts.started);
             counts.started += 1;
             let start = Instant::now();
-            let stream = connector.connect(SocketAddrV4::new(plan.target, plan.l4_port), plan.timeout);
+            let stream = connector.connect(SocketAddr::new(plan.target, plan.l4_port), plan.timeout);
             match stream.and_then(|stream| transfer(&*stream, &plan, seed, &stop, progress, &mut counts)) {
                 Ok(sent) => {
                     counts.cut_short += u64::from(sent < plan.bytes);
@@ -202,7 +207,7 @@ mod tests {
 
     fn plan(bytes: u64, transfers: Option<u64>) -> TcpPlan {
         TcpPlan {
-            target: Cable::SECOND,
+            target: Cable::SECOND.into(),
             l4_port: 5001,
             bytes,
             transfers,
@@ -216,7 +221,7 @@ mod tests {
     fn every_byte_comes_back() {
         let Some(cable) = Cable::plug() else { return };
         let stop = Stop::default();
-        let server = spawn_echo_server(&cable.second, 5001, stop.clone()).unwrap();
+        let server = spawn_echo_server(&cable.second, Family::V4, 5001, stop.clone()).unwrap();
         let bytes = 1_000_001;
         let counts = spawn_transfers(&cable.first, plan(bytes, Some(3)), Stop::default()).unwrap().join();
         stop.store(true, Ordering::Relaxed);
@@ -231,7 +236,7 @@ mod tests {
     fn a_stop_cuts_a_transfer_short_and_loses_nothing() {
         let Some(cable) = Cable::plug() else { return };
         let (stop, server_stop) = (Stop::default(), Stop::default());
-        let server = spawn_echo_server(&cable.second, 5001, server_stop.clone()).unwrap();
+        let server = spawn_echo_server(&cable.second, Family::V4, 5001, server_stop.clone()).unwrap();
         let running = spawn_transfers(&cable.first, plan(u64::MAX, None), stop.clone()).unwrap();
         thread::sleep(Duration::from_millis(200));
         stop.store(true, Ordering::Relaxed);

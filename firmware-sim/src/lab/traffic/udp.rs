@@ -1,17 +1,15 @@
 //! UDP: echo between real sockets, and a socket that judges which datagrams arrive.
 
-use super::exchange::{Codec, EchoCounts, EchoPlan, exchange};
-use super::{GRAIN, Running, Stop, stopped, timed_out};
-use crate::lab::host::LabHost;
+use super::exchange::{Codec, EchoCounts, EchoPlan, RECEIVE_MAX, exchange};
+use super::{GRAIN, Progress, Running, Stop, stopped, timed_out};
+use crate::lab::host::{Datagrams, Family, LabHost};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 struct Datagram;
 
 impl Codec for Datagram {
-    const PAYLOAD_MAX: usize = 1470;
-
     fn encode(&self, sequence: u16, payload: &[u8], message: &mut Vec<u8>) {
         message.extend(sequence.to_be_bytes());
         message.extend(payload);
@@ -33,7 +31,8 @@ pub fn spawn_echo(
     plan: EchoPlan,
     stop: Stop,
 ) -> io::Result<Running<EchoCounts>> {
-    let socket = host.open_udp(0, Some(SocketAddrV4::new(plan.target, l4_port)))?;
+    let peer = SocketAddr::new(plan.target, l4_port);
+    let socket = host.open_udp(Family::of(plan.target), 0, Some(peer))?;
     Running::start("udp echo", move |progress| exchange(&*socket, &Datagram, l4_port, &plan, &stop, progress))
 }
 
@@ -58,10 +57,12 @@ pub struct DatagramCounts {
 /// The port is taken, or the host refuses.
 pub fn spawn_echo_server(
     host: &dyn LabHost,
+    family: Family,
     l4_port: u16,
     stop: Stop,
 ) -> io::Result<Running<DatagramCounts>> {
-    serve(host, "udp echo server", l4_port, stop, true)
+    let socket = host.open_udp(family, l4_port, None)?;
+    Running::start("udp echo server", move |progress| serve(&*socket, &stop, true, progress))
 }
 
 /// Keeps every datagram that comes to `l4_port` of `host`, and answers nothing: the judge of what the
@@ -70,44 +71,36 @@ pub fn spawn_echo_server(
 /// # Errors
 /// The port is taken, or the host refuses.
 pub fn spawn_sink(host: &dyn LabHost, l4_port: u16, stop: Stop) -> io::Result<Running<DatagramCounts>> {
-    serve(host, "udp sink", l4_port, stop, false)
+    let socket = host.open_udp(Family::V4, l4_port, None)?;
+    Running::start("udp sink", move |progress| serve(&*socket, &stop, false, progress))
 }
 
-fn serve(
-    host: &dyn LabHost,
-    name: &str,
-    l4_port: u16,
-    stop: Stop,
-    echo: bool,
-) -> io::Result<Running<DatagramCounts>> {
-    let socket = host.open_udp(l4_port, None)?;
-    Running::start(name, move |progress| {
-        let mut counts = DatagramCounts::default();
-        let mut buffer = vec![0; 2048];
-        loop {
-            match socket.receive(&mut buffer, GRAIN) {
-                Ok((length, from)) => {
-                    counts.received += 1;
-                    counts.bytes += length as u64;
-                    progress.add(1);
-                    if echo {
-                        counts.errors += u64::from(socket.send_to(&buffer[..length], from).is_err());
-                    } else {
-                        let seen = counts.payloads.entry(buffer[..length].to_vec()).or_default();
-                        counts.duplicates += u64::from(*seen > 0);
-                        *seen += 1;
-                    }
+fn serve(socket: &dyn Datagrams, stop: &Stop, echo: bool, progress: &Progress) -> DatagramCounts {
+    let mut counts = DatagramCounts::default();
+    let mut buffer = vec![0; RECEIVE_MAX];
+    loop {
+        match socket.receive(&mut buffer, GRAIN) {
+            Ok((length, from)) => {
+                counts.received += 1;
+                counts.bytes += length as u64;
+                progress.add(1);
+                if echo {
+                    counts.errors += u64::from(socket.send_to(&buffer[..length], from).is_err());
+                } else {
+                    let seen = counts.payloads.entry(buffer[..length].to_vec()).or_default();
+                    counts.duplicates += u64::from(*seen > 0);
+                    *seen += 1;
                 }
-                // Only an empty socket ends it: what has arrived is counted.
-                Err(error) if timed_out(&error) => {
-                    if stopped(&stop) {
-                        return counts;
-                    }
-                }
-                Err(_) => counts.errors += 1,
             }
+            // Only an empty socket ends it: what has arrived is counted.
+            Err(error) if timed_out(&error) => {
+                if stopped(stop) {
+                    return counts;
+                }
+            }
+            Err(_) => counts.errors += 1,
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +113,7 @@ mod tests {
     fn datagrams_of_every_size_come_back() {
         let Some(cable) = Cable::plug() else { return };
         let stop = Stop::default();
-        let server = spawn_echo_server(&cable.second, 7, stop.clone()).unwrap();
+        let server = spawn_echo_server(&cable.second, Family::V4, 7, stop.clone()).unwrap();
         let plan = EchoPlan { payload: 0..=1470, ..EchoPlan::burst(Cable::SECOND, 300) };
         let counts = spawn_echo(&cable.first, 7, plan, Stop::default()).unwrap().join();
         stop.store(true, Ordering::Relaxed);

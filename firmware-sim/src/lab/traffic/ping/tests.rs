@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 fn plan(count: u64) -> PingPlan {
     PingPlan {
-        target: Cable::SECOND,
+        target: Cable::SECOND.into(),
         count,
         interval: Duration::from_millis(10),
         size: 56,
@@ -92,8 +92,8 @@ fn damaged_and_doubled_replies_are_told_from_good_ones() {
     let running = host.spawn_ping(&plan, Stop::default()).unwrap();
     let mut buffer = [0; 2048];
     while !running.is_finished() {
-        while let Some(length) = tap.receive(&mut buffer).unwrap() {
-            answer_badly(&mut tap, &mut buffer[..length]);
+        while let Some(received) = tap.receive(&mut buffer).unwrap() {
+            answer_badly(&mut tap, &mut buffer[..received.len]);
         }
         thread::sleep(Duration::from_millis(1));
     }

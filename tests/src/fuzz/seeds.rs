@@ -1,0 +1,193 @@
+//! What the fuzzers start from: every anomaly and healthy frames, as each target reads them.
+
+use super::quote::{CAUSES, keep};
+use super::sequence::{HEAD, step};
+use pktgen::build::{Ipv4, protocol};
+use pktgen::{Expected, Family, Generated, Generator, World};
+use stack::{ActionKind, Anomaly, Posture};
+use std::collections::BTreeMap;
+
+use crate::frames;
+
+/// Longer frames teach a fuzzer no more.
+const LONGEST: usize = 400;
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seed {
+    /// The target's name.
+    pub target: &'static str,
+    /// What it holds: lower_snake, unique within its target.
+    pub name: String,
+    /// The input.
+    pub bytes: Vec<u8>,
+}
+
+/// All of them, in a fixed order.
+pub fn all() -> Vec<Seed> {
+    let generator = Generator::new(World::lab(), 1812);
+    let mut seeds = classify(&generator);
+    seeds.extend(sequence(&generator));
+    seeds.extend(answers(&generator));
+    seeds.extend(quote());
+    seeds
+}
+
+/// A short frame of each anomaly and of each healthy template.
+fn frames(generator: &Generator) -> Vec<(String, Generated)> {
+    let short = |made: &Generated| made.bytes.len() <= LONGEST;
+    let anomalies = Anomaly::ALL.iter().filter_map(|&anomaly| {
+        let mut made = (0..200).filter_map(|index| generator.of(anomaly, index));
+        made.find(short).map(|made| (anomaly.name().to_owned(), made))
+    });
+    let mut healthy = BTreeMap::new();
+    for made in generator.greetings().into_iter().chain((0..400).map(|index| generator.healthy(index))) {
+        if short(&made) {
+            healthy.entry(made.template).or_insert(made);
+        }
+    }
+    anomalies.chain(healthy.into_iter().map(|(name, made)| (format!("healthy_{name}"), made))).collect()
+}
+
+fn classify(generator: &Generator) -> Vec<Seed> {
+    let seed = |(name, made): (String, Generated)| {
+        let bytes = [&[made.port][..], &made.bytes].concat();
+        Seed { target: "classify", name, bytes }
+    };
+    frames(generator).into_iter().map(seed).collect()
+}
+
+fn counted(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat()
+}
+
+fn received(made: &Generated) -> Vec<u8> {
+    [&[step::FRAME, made.port][..], &counted(&made.bytes)].concat()
+}
+
+/// For each header family one life of a router: the hosts greet, frames come, some are answered, time passes.
+fn sequence(generator: &Generator) -> Vec<Seed> {
+    let mut families = BTreeMap::<Family, Vec<Generated>>::new();
+    for (_, made) in frames(generator) {
+        families.entry(made.family).or_default().push(made);
+    }
+    // What it takes two frames to show: the shorter of the first pairs.
+    for &anomaly in Anomaly::ALL {
+        let pairs = (0..50).filter_map(|index| generator.sequence(anomaly, index));
+        let shortest = pairs.min_by_key(|pair| pair.iter().map(|made| made.bytes.len()).sum::<usize>());
+        for made in shortest.into_iter().flatten() {
+            families.entry(made.family).or_default().push(made);
+        }
+    }
+    let life = |(index, (family, frames)): (usize, (Family, Vec<Generated>))| {
+        let mut bytes = vec![0; HEAD];
+        // Odd lives are lived by a router that holds or observes whatever it may, with small tables.
+        bytes[7] = (index % 4) as u8;
+        bytes[2..5].fill((index % 3) as u8);
+        for made in generator.greetings() {
+            bytes.extend(received(&made));
+        }
+        for made in frames {
+            bytes.extend(received(&made));
+            bytes.push(step::POLL);
+            let right = match made.expected {
+                Expected::Anomaly(_) => ActionKind::ALL[bytes.len() % 7],
+                Expected::Healthy | Expected::Unknown => ActionKind::Drop,
+            };
+            bytes.extend([step::ANSWER, 0, right as u8, 0, step::APPLY, 0]);
+        }
+        bytes.extend([step::AGAIN, 7, step::WAIT, 3, step::ABANDON, 0, step::WAIT, 5]);
+        Seed { target: "sequence", name: family.name().to_owned(), bytes }
+    };
+    families.into_iter().enumerate().map(life).collect()
+}
+
+/// For each reason about which something may be sent: the answer that sends it, and the frame that would.
+fn answers(generator: &Generator) -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (posture, index) in Posture::ALL.into_iter().zip(0_u8..) {
+        for &anomaly in Anomaly::ALL {
+            let wanted = crate::checker::permitted(anomaly, posture);
+            let mut made = (0..200).filter_map(|index| generator.of(anomaly, index));
+            let Some(made) = made.find(|made| made.bytes.len() <= LONGEST) else { continue };
+            for &kind in wanted {
+                let mut bytes = [&[index, made.port][..], &counted(&made.bytes)].concat();
+                bytes.extend([ActionKind::Inject as u8, proposal(kind), 0, 0, 0, 0, 0, 0, 0]);
+                let fields = if kind == ActionKind::EchoReply { 6 } else { 0 };
+                bytes.push(kind as u8);
+                bytes.extend(vec![0; fields + 1]);
+                seeds.push(Seed {
+                    target: "answers",
+                    name: format!("{}_{anomaly}_{kind}", posture.name()),
+                    bytes,
+                });
+            }
+        }
+    }
+    seeds
+}
+
+/// Which proposal of the target is the frame that this action makes.
+const fn proposal(kind: ActionKind) -> u8 {
+    match kind {
+        ActionKind::EchoReply => 0,
+        ActionKind::Forward => 1,
+        ActionKind::StripTag => 2,
+        ActionKind::Decapsulate => 3,
+        ActionKind::ClearOptions => 4,
+        ActionKind::Drop | ActionKind::TimestampReply | ActionKind::ParameterProblem | ActionKind::Inject => {
+            5
+        }
+    }
+}
+
+/// A packet of each family for each cause of an ICMP error.
+fn quote() -> Vec<Seed> {
+    let ipv4 = |options: &[u8], len: usize| {
+        let header = Ipv4 { options: options.to_vec(), protocol: protocol::UDP, ..frames::transit() };
+        header.packet(&vec![7; len])
+    };
+    // A hop-by-hop header with an option of this type (RFC 8200 §4.2), or none; then UDP.
+    let ipv6 = |option: Option<u8>, len: usize| {
+        let head = [0x60, 0, 0, 0, 0, 0, if option.is_some() { 0 } else { protocol::UDP }, 64];
+        let extension = option.map_or(vec![], |option| vec![protocol::UDP, 0, option, 4, 0, 0, 0, 0]);
+        [&head[..], &[0; 32], &extension, &vec![7; len]].concat()
+    };
+    let mut seeds = Vec::new();
+    for (cause, index) in CAUSES.into_iter().zip(0_u8..) {
+        let name = format!("{cause:?}").to_lowercase();
+        // An option that does not fit, and one that does: Router Alert.
+        let packets = [
+            ("plain", 0, ipv4(&[], 30)),
+            ("alert", 0, ipv4(&[148, 4, 0, 0], 60)),
+            ("odd", 0, ipv4(&[1, 1, 7, 99], 12)),
+            ("kept", keep::TOTAL_LENGTH | keep::CHECKSUM, ipv4(&[], 30)),
+            ("plain_v6", keep::IPV6, ipv6(None, 30)),
+            ("alert_v6", keep::IPV6, ipv6(Some(5), 60)),
+            ("odd_v6", keep::IPV6, ipv6(Some(0xbe), 12)),
+            ("group_v6", keep::IPV6 | keep::GROUP, ipv6(Some(0x9e), 12)),
+        ];
+        for (what, keep, packet) in packets {
+            let bytes = [&[index, keep][..], &packet].concat();
+            seeds.push(Seed { target: "quote", name: format!("{name}_{what}"), bytes });
+        }
+    }
+    seeds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opinion::NOT_IN_ONE_FRAME;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_every_anomaly_is_there() {
+        let seeds = all();
+        let names: BTreeSet<_> = seeds.iter().map(|seed| (seed.target, &seed.name)).collect();
+        assert_eq!(names.len(), seeds.len());
+        for anomaly in Anomaly::ALL.iter().filter(|anomaly| !NOT_IN_ONE_FRAME.contains(anomaly)) {
+            assert!(names.contains(&("classify", &anomaly.name().to_owned())), "{anomaly}");
+        }
+    }
+}
