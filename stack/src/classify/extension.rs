@@ -225,41 +225,34 @@ fn read_fragment(packet: &[u8], at: usize) -> Result<FragmentInfo, Fault> {
 /// Makes sure that the first fragment, whose Fragment header is at `type_at` and ends at `at`, has the whole
 /// chain of headers. They are judged after reassembly, but for Neighbour Discovery, which has none.
 /// `headers` have been followed so far.
-fn first_fragment(packet: &[u8], type_at: usize, at: usize, headers: usize) -> Result<(), Fault> {
+fn first_fragment(packet: &[u8], type_at: usize, at: usize, mut headers: usize) -> Result<(), Fault> {
     let short = Fault::told(Anomaly::Ipv6FirstFragmentShort, 3, 0);
     let (mut type_at, mut at) = (type_at, at);
-    for _ in headers..=MAX_HEADERS {
-        let (header, rest) = (packet[type_at], packet.len() - at);
-        let needed = match header {
-            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => {
-                (type_at, at) = (at, end_of(packet, at).ok_or(short)?);
-                continue;
+    let needed = loop {
+        let end = match packet[type_at] {
+            HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS if headers == MAX_HEADERS => {
+                return Err(LIMIT);
             }
+            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => end_of(packet, at),
             // A fragment of a fragment: what it carries is a header of the chain, too.
-            FRAGMENT => {
-                let end = at + 8;
-                if end > packet.len() {
-                    return Err(short);
-                }
-                (type_at, at) = (at, end);
-                continue;
-            }
-            protocol::UDP => 8,
-            protocol::TCP => tcp::HEADER,
+            FRAGMENT => Some(at + 8).filter(|&end| end <= packet.len()),
+            protocol::UDP => break 8,
+            protocol::TCP => break tcp::HEADER,
             // RFC 7112 §2: type, code and checksum.
-            ICMPV6 => 4,
-            NONE => 0,
-            _ => 1,
+            ICMPV6 => break 4,
+            NONE => break 0,
+            _ => break 1,
         };
-        if rest < needed {
-            return Err(short);
-        }
-        if header == ICMPV6 && is_discovery(packet[at]) {
-            return Err(Fault::silent(Anomaly::NdFragment));
-        }
-        return Ok(());
+        (type_at, at) = (at, end.ok_or(short)?);
+        headers += 1;
+    };
+    if packet.len() - at < needed {
+        return Err(short);
     }
-    Err(LIMIT)
+    if packet[type_at] == ICMPV6 && is_discovery(packet[at]) {
+        return Err(Fault::silent(Anomaly::NdFragment));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
