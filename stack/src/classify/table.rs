@@ -159,7 +159,7 @@ anomalies! {
         "RFC 1812 §4.2.2.11", z "-" s "-" g "116:413";
     /// Directed broadcast in transit.
     Ipv4DirectedBroadcast = 38, "ipv4_directed_broadcast": Misbehaving Fwd Fixed Drop Enforce,
-        "RFC 2644 §4", z "-" s "-" g "116:414";
+        "RFC 2644 §3", z "-" s "-" g "116:414";
     /// Fragment that ends beyond 65,535 bytes.
     Ipv4FragmentTooLarge = 39, "ipv4_fragment_too_large": Malformed SelfOnly Fixed Drop Enforce,
         "RFC 791 §3.1; RFC 6274 §4.1.1", z "excessively_large_fragment" s "ipv4.frag_pkt_too_large" g "116:407";
@@ -228,7 +228,7 @@ anomalies! {
         "RFC 3704 §2; RFC 1812 §5.3.8", z "-" s "-" g "-";
     /// Fragment to the router that overlaps one received before.
     Ipv4FragmentOverlap = 60, "ipv4_fragment_overlap": Misbehaving SelfOnly Fixed Drop Enforce,
-        "RFC 1858 §3; RFC 5722 §3", z "fragment_overlap" s "ipv4.frag_overlap" g "-";
+        "RFC 1858 §4; RFC 5722 §3", z "fragment_overlap" s "ipv4.frag_overlap" g "-";
     /// TCP option with length 0 or 1, or running past the header.
     TcpOptionMalformed = 61, "tcp_option_malformed": Malformed SelfOnly Fixed Drop Enforce,
         "RFC 9293 §3.2 (MUST-7)", z "-" s "tcp.opt_invalid_len" g "116:54";
