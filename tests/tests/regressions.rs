@@ -2,10 +2,12 @@
 
 use pktgen::World;
 use pktgen::build::{Ipv4, Ipv6, Tcp, adds_up, ethernet, flags, icmp, icmp_type, protocol};
+use pktgen::oracle::Judgement;
 use smoltcp::wire::Ipv6Cidr;
-use stack::{PortId, Target, Verdict};
+use stack::classify::Locals;
+use stack::{Anomaly, PortId, Target, Verdict};
 use std::net::Ipv6Addr;
-use tests::{Sent, Sim, frames_v6};
+use tests::{Sent, Sim, frames_v6, opinion, sim};
 
 /// An echo request of the client to the router in fragments of up to 1480 bytes of payload.
 fn echo_in_fragments(ident: u16, payload: &[u8]) -> Vec<Vec<u8>> {
@@ -115,4 +117,42 @@ fn transit_to_an_address_that_ends_like_ours_is_forwarded_and_never_answered() {
             }
         }
     }
+}
+
+/// The chain of headers in a first fragment. A Fragment header in it was taken for the upper layer, so that a
+/// fragment of a fragment passed without one; and its headers were counted otherwise than a whole packet's.
+/// Found by the fuzz target `classify` beside the oracle, which had its own error in the count.
+#[test]
+fn the_headers_of_a_first_fragment_are_a_chain_like_any_other() {
+    let world = World::lab();
+    let locals = Locals::new(&sim::config(&world).ports);
+    // To the router itself: in transit the chain is the destination's business.
+    let (from, to) = (world.ports[0].hosts[0].ipv6, world.ports[0].ipv6);
+    let (fragment, options, udp) = (44, 60, protocol::UDP);
+    // Each header is 8 bytes, and the first fragment's own is the first.
+    let judged = |kinds: &[u8], upper: usize, cut: usize| {
+        let mut payload = Vec::new();
+        for (index, &kind) in kinds.iter().enumerate() {
+            let next = kinds.get(index + 1).copied().unwrap_or(udp);
+            let rest = if kind == options { [0, 1, 4, 0, 0, 0, 0] } else { [0, 0, 1, 0, 0, 0, 9] };
+            payload.push(next);
+            payload.extend(rest);
+        }
+        payload.extend(vec![0; upper]);
+        payload.truncate(payload.len() - cut);
+        let header = Ipv6 { protocol: fragment, ..Ipv6::new(from, to) };
+        let frame = frames_v6::from_client(&header.packet(&payload));
+        assert_eq!(opinion::difference(&world, &locals, 0, &frame), None, "{frame:02x?}");
+        opinion::of_router(&world, &locals, 0, &frame)
+    };
+    let (short, limit) = (Anomaly::Ipv6FirstFragmentShort, Anomaly::Ipv6ExtensionLimit);
+    assert_eq!(judged(&[fragment], 8, 0), Judgement::Healthy);
+    assert_eq!(judged(&[fragment, fragment], 8, 0), Judgement::Healthy);
+    assert_eq!(judged(&[fragment, fragment], 0, 0), Judgement::Anomaly(short));
+    let chain = [&[fragment][..], &[options; 8]].concat();
+    assert_eq!(judged(&chain[..8], 8, 0), Judgement::Healthy);
+    assert_eq!(judged(&chain[..8], 0, 0), Judgement::Anomaly(short));
+    // One header too many, though it is not there at all.
+    assert_eq!(judged(&chain, 8, 0), Judgement::Anomaly(limit));
+    assert_eq!(judged(&chain, 0, 8), Judgement::Anomaly(limit));
 }
