@@ -47,7 +47,7 @@ pub(super) fn has_envelope(frame: &[u8]) -> bool {
 pub(super) fn clear_options(frame: &[u8], out: &mut [u8]) -> Result<usize, Rejection> {
     let len = unwrap(frame, out)?;
     let packet = &mut out[ETHERNET_HEADER..len];
-    let header_len = usize::from(packet[0] & 0x0f) * 4;
+    let header_len = usize::from(packet.first().ok_or(Rejection::DoesNotFit)? & 0x0f) * 4;
     if says_ipv6(frame) || header_len <= MIN_HEADER || header_len > packet.len() {
         return Err(Rejection::DoesNotFit);
     }

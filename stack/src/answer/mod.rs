@@ -4,16 +4,24 @@
 //! [`crate::Router::apply`]. Nothing else turns a model's words into frames.
 
 mod action;
+pub mod advice;
 mod apply;
 mod approve;
 mod effect;
 pub mod frame_check;
 mod instantiate;
 mod limits;
+mod mend;
+pub mod repair;
+pub mod template;
 
 pub use action::{Action, ActionKind, EchoDelta};
+pub use advice::{Advice, Lifetime, Scope};
 pub use approve::Approved;
 pub use limits::granted;
+pub use mend::mend;
+pub use repair::{Fix, Fixes};
+pub use template::{Template, TemplateByte};
 
 use crate::classify::Anomaly;
 use crate::divert::DivertId;
