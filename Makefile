@@ -1,12 +1,17 @@
 # Softrouter. `make` lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help run ping test test-peers setup-peers check fmt cases bench bench-tap fuzz anomalies train exam clean
+.PHONY: help run ping test test-peers setup-peers check fmt cases bench bench-tap fuzz anomalies train gguf exam clean
 
 CARGO ?= cargo
 PYTHON ?= /usr/bin/python3
 PROOF := stack/no-alloc-proof/target
 # A virtual environment for training only.
 VENV ?= model-trainer/.venv
+# One for export as GGUF and for llama.cpp.
+LLAMA_VENV ?= target/llama-venv
+TRAINER := $(or $(CARGO_TARGET_DIR),target)/release/model-trainer
+# Where the embedded models are.
+MODELS ?= llm-slowpath/model
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +34,7 @@ test: ## Every test that needs nothing but cargo (skips are printed)
 	@echo "make test: all passed"
 
 setup-peers: ## Install what test-peers and bench-tap need from Debian (asks first; YES=1 does not)
-	@packages="tshark python3-scapy iputils-ping curl iperf3 iproute2"; \
+	@packages="tshark python3-scapy python3-venv iputils-ping curl iperf3 iproute2"; \
 	missing=$$(for p in $$packages; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -z "$$missing" ]; then echo "nothing is missing"; exit 0; fi; \
 	echo "to be installed by apt-get:" $$missing; \
@@ -38,12 +43,14 @@ setup-peers: ## Install what test-peers and bench-tap need from Debian (asks fir
 	$$sudo apt-get update -qq && \
 	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing
 
-test-peers: ## Tests that need peers: scapy, tshark and curl as judges, the captures of SOFTROUTER_CAPTURES
+test-peers: $(LLAMA_VENV)/ready ## Tests that need peers: scapy, tshark, curl and llama.cpp as judges; SOFTROUTER_CAPTURES
 	$(CARGO) test -p pktgen --features peers --test peers $(FLAGS)
-	$(CARGO) test -p firmware-sim --features peers --test peers $(FLAGS)
+	$(CARGO) test -p firmware-sim --features peers --test peers --test exam $(FLAGS)
 	$(CARGO) test -p tests --features peers --test captures $(FLAGS)
 	$(PYTHON) tests/cases/make.py --check
 	PYTHON=$(PYTHON) $(CARGO) test -p firmware-sim --features peers --test conformance $(FLAGS) -- --nocapture
+	$(CARGO) build --release -p model-trainer
+	$(LLAMA_VENV)/bin/python model-trainer/test_llama_cpp.py --models $(MODELS) --binary $(TRAINER)
 	@echo "make test-peers: all passed"
 
 check: ## Formatting, lints, documentation, generated tables, file lengths
@@ -73,14 +80,23 @@ fuzz: ## Run every fuzz target (ARGS="--seconds 600", "--target classify"); need
 bench-tap: ## Between two Linux hosts over TAPs, beside a bare loop and a Linux kernel; under a flood (as root; skips are printed)
 	$(CARGO) bench -p firmware-sim --bench tap -- $(ARGS)
 
-train: ## Train the embedded model anew (makes a virtual environment; ARGS="--minutes 30")
+train: ## Train the embedded models anew (makes a virtual environment; ARGS="--model decide")
 	test -x $(VENV)/bin/python || { python3 -m venv $(VENV) && $(VENV)/bin/pip install torch numpy safetensors; }
 	$(CARGO) build --release -p model-trainer
-	$(VENV)/bin/python model-trainer/train.py --binary target/release/model-trainer $(ARGS)
+	$(VENV)/bin/python model-trainer/train.py --binary $(TRAINER) $(ARGS)
 
-exam: ## Examine the embedded model on samples that training never saw
-	$(CARGO) run --release -p model-trainer -- exam $(ARGS)
+gguf: $(LLAMA_VENV)/ready ## Export the embedded models as GGUF for llama.cpp (ARGS="--out FOLDER --model ping")
+	$(CARGO) build --release -p model-trainer
+	$(LLAMA_VENV)/bin/python model-trainer/export_gguf.py --models $(MODELS) --binary $(TRAINER) $(ARGS)
+
+$(LLAMA_VENV)/ready: model-trainer/requirements.txt
+	$(PYTHON) -m venv --clear $(LLAMA_VENV)
+	$(LLAMA_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+exam: ## Examine the embedded model beside two baselines (ARGS="--quick --html exam.html")
+	$(CARGO) run --release -p firmware-sim -- exam $(ARGS)
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
-	rm -rf $(PROOF)
+	rm -rf $(PROOF) $(LLAMA_VENV)

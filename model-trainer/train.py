@@ -1,10 +1,11 @@
-"""Trains Softrouter's embedded model on samples that `model-trainer samples` streams, and exports it."""
+"""Trains Softrouter's embedded models on samples that `model-trainer samples` streams, and exports them."""
 
 import argparse
 import json
 import math
 import os
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -14,44 +15,69 @@ from safetensors.numpy import save as save_safetensors
 from torch import nn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODEL = os.path.join(HERE, "..", "llm-slowpath", "model")
+MODELS = os.path.join(HERE, "..", "llm-slowpath", "model")
 
 # What `llm-slowpath/src/model/weights.rs` reads.
-FORMAT = "softrouter-tiny-1"
+FORMAT = "softrouter-tiny-2"
 
-# The shape of a record, as `model-trainer/src/samples.rs` writes it.
-WIDTH = 78
-RECORD = 2 + WIDTH
-VOCABULARY = 256
-PING_PROMPT = 61
-PING_HEAD = 4
-# Nibbles of the header that a reply leaves alone, right after the head.
-PING_COPIED = 40
 IGNORE = -100
 # Logits are scaled down, because the embedding that makes them is scaled up.
 LOGIT_SCALE = 0.2
 EPSILON = 1e-5
 ROPE_BASE = 10000.0
 
+# The models: tokens that they know, turns of the circles that a byte's embedding starts with, and of each task how many
+# samples a step has.
+SPECIALISTS = {
+    "decide": dict(vocabulary=256, circles=[], shape="64,4,4,192", steps=5000, tasks={"triage": 64, "repair": 64}),
+    "ping": dict(vocabulary=512, circles=[1.0, 4.0, 16.0, 64.0], shape="64,4,4,192", steps=10500, tasks={"ping_full": 64, "ping_delta": 48}),
+    "example": dict(vocabulary=544, circles=[2.0**turns for turns in range(8)], shape="64,4,4,192", steps=5000, tasks={"by_example": 96}),
+}
+
+# Of a ping-delta prompt: its head, and how many digits the reply leaves alone after it.
+DELTA_HEAD = 4
+DELTA_COPIED = 40
+# Of a whole frame's tokens: how many are headers, and the two stretches with numbers that a reply changes, each with
+# a token before it.
+FRAME_HEADERS = 48
+FRAME_NUMBERS = [(21, 29), (36, 44)]
+# Whole frames in a step, while the other samples of ping-full show only stretches of theirs.
+WHOLE_FRAMES = 12
 
 # Arguments that decide what the weights become: the file tells them for every time that training was resumed.
-TOLD = ["steps", "seed", "batch", "triage", "rate", "hard", "long", "int8", "shape"]
+TOLD = ["model", "steps", "seed", "rate", "hard", "long", "int8", "shape", "scale"]
+
+
+class Batch:
+    """Samples: prompt lengths, answer lengths, tokens and places, one row each."""
+
+    def __init__(self, prompts, answers, tokens, places):
+        self.prompts, self.answers, self.tokens, self.places = prompts, answers, tokens, places
+
+    def __len__(self):
+        return len(self.prompts)
+
+    def __getitem__(self, rows):
+        return Batch(self.prompts[rows], self.answers[rows], self.tokens[rows], self.places[rows])
+
+    asked = None
 
 
 class Samples:
     """The stream of one task: a child process and its pipe."""
 
     def __init__(self, binary, task, seed, hard, skip=0):
+        self.width = json.loads(subprocess.check_output([binary, "describe"]))["width"]
         command = [binary, "samples", "--task", task, "--seed", str(seed), "--hard", str(hard), "--start", str(skip)]
         self.child = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=1 << 20)
 
     def batch(self, count):
-        """Prompt lengths, answer lengths, tokens [count, WIDTH]."""
-        data = self.child.stdout.read(count * RECORD)
-        if len(data) != count * RECORD:
+        record = 2 + 2 * self.width
+        data = self.child.stdout.read(2 * count * record)
+        if len(data) != 2 * count * record:
             raise SystemExit("the sample generator ended early")
-        rows = np.frombuffer(data, np.uint8).reshape(count, RECORD).astype(np.int64)
-        return rows[:, 0], rows[:, 1], rows[:, 2:]
+        rows = np.frombuffer(data, np.uint16).reshape(count, record).astype(np.int64)
+        return Batch(rows[:, 0], rows[:, 1], rows[:, 2 : 2 + self.width], rows[:, 2 + self.width :])
 
     def close(self):
         self.child.stdout.close()
@@ -113,8 +139,8 @@ class Block(nn.Module):
         q, k, v = (
             t.view(batch, length, self.heads, -1).transpose(1, 2) for t in self.qkv(y).chunk(3, -1)
         )
-        q = rope(q[:, :, first:], cos[first:length], sin[first:length])
-        k = rope(k, cos[:length], sin[:length])
+        q = rope(q[:, :, first:], cos[:, :, first:], sin[:, :, first:])
+        k = rope(k, cos, sin)
         if first == 0:
             a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
@@ -126,10 +152,10 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, width, layers, heads, inner, context=128):
+    def __init__(self, vocabulary, circles, width, layers, heads, inner, context=256):
         super().__init__()
-        self.config = dict(vocabulary=VOCABULARY, width=width, layers=layers, heads=heads, inner=inner)
-        self.embedding = nn.Embedding(VOCABULARY, width)
+        self.config = dict(vocabulary=vocabulary, width=width, layers=layers, heads=heads, inner=inner)
+        self.embedding = nn.Embedding(vocabulary, width)
         self.blocks = nn.ModuleList([Block(width, heads, inner) for _ in range(layers)])
         self.norm = Norm(width)
         head = width // heads
@@ -151,38 +177,69 @@ class Model(nn.Module):
             self.embedding.weight[:16, :4] = bits * 0.2
             self.embedding.weight[:16, 4:10] = torch.cat([angle.cos(), angle.sin()], 1) * 0.2
             self.embedding.weight[:16, 10] = (digit - 7.5) / 7.5 * 0.3
+            if circles:
+                # The same for bytes: their bits, and their places on some circles.
+                byte = torch.arange(256)
+                bits = torch.stack([((byte >> i) & 1) * 2.0 - 1 for i in range(8)], 1)
+                angle = byte[:, None] * 2 * math.pi / 256 * torch.tensor(circles)
+                self.embedding.weight[256:512, 12:20] = bits * 0.2
+                self.embedding.weight[256:512, 20 : 20 + 2 * len(circles)] = torch.cat([angle.cos(), angle.sin()], 1) * 0.2
 
-    def forward(self, tokens, first=0):
+    def forward(self, tokens, places, first=0):
         x = self.embedding(tokens)
+        cos, sin = self.cos[places][:, None], self.sin[places][:, None]
         for block in self.blocks[:-1]:
-            x = block(x, self.cos, self.sin, 0)
-        x = self.norm(self.blocks[-1](x, self.cos, self.sin, first))
+            x = block(x, cos, sin, 0)
+        x = self.norm(self.blocks[-1](x, cos, sin, first))
         return x @ self.embedding.weight.t() * LOGIT_SCALE
 
 
-def inputs_and_targets(lengths, answers, tokens):
-    """What goes in, and what must come out at each place from the end of the shortest prompt on."""
-    width = int((lengths + answers).max())
-    first = int(lengths.min()) - 1
-    place = np.arange(1, width)[None]
-    wanted = (place >= lengths[:, None]) & (place < (lengths + answers)[:, None])
-    targets = np.where(wanted, tokens[:, 1:width], IGNORE)[:, first:]
-    return torch.from_numpy(tokens[:, : width - 1].copy()), torch.from_numpy(targets.copy()), first
+def inputs_and_targets(batch):
+    """What goes in, its places, and what must come out at each place from the end of the shortest prompt on."""
+    width = int((batch.prompts + batch.answers).max())
+    first = int(batch.prompts.min()) - 1
+    at = np.arange(1, width)[None]
+    wanted = (at >= batch.prompts[:, None]) & (at < (batch.prompts + batch.answers)[:, None])
+    if batch.asked is not None:
+        wanted[:, batch.prompts[0] - 1 :] &= batch.asked[None]
+    targets = np.where(wanted, batch.tokens[:, 1:width], IGNORE)[:, first:]
+    parts = batch.tokens[:, : width - 1], batch.places[:, : width - 1], targets
+    return *(torch.from_numpy(part.copy()) for part in parts), first
 
 
-def shorten(lengths, answers, tokens, cut):
-    """Leaves out the first `cut` of the copied digits: the same places from the end, less to compute."""
-    rest = np.concatenate([tokens[:, :PING_HEAD], tokens[:, PING_HEAD + cut :]], 1)
-    return lengths - cut, answers, rest
+def without_copied(batch, cut):
+    """Ping-delta without the first `cut` of the digits that no answer depends on: the same places, less to compute."""
+    keep = lambda rows: np.concatenate([rows[:, :DELTA_HEAD], rows[:, DELTA_HEAD + cut :]], 1)
+    return Batch(batch.prompts - cut, batch.answers, keep(batch.tokens), keep(batch.places))
+
+
+def stretches(batch, dice):
+    """Ping-full with some stretches of the frame's headers only, in the prompt and in the answer alike, at the places
+    where they always stand: the two with numbers, and one by chance."""
+    kept = np.zeros(FRAME_HEADERS, bool)
+    for start, end in FRAME_NUMBERS:
+        kept[start:end] = True
+    start = int(dice.integers(0, FRAME_HEADERS - 6))
+    kept[start : start + 6] = True
+    at = np.flatnonzero(kept)
+    rows = []
+    for part in (batch.tokens, batch.places):
+        row = np.arange(len(batch))[:, None]
+        end = batch.prompts[:, None]
+        rows.append(np.concatenate([part[:, :2], part[row, 2 + at[None]], part[row, end - 1], part[row, end + at[None]]], 1))
+    made = Batch(np.full(len(batch), len(at) + 3), np.full(len(batch), len(at)), *rows)
+    # What follows a gap is read, not asked for.
+    made.asked = (at == 0) | kept[at - 1]
+    return made
 
 
 @torch.no_grad()
-def exact(model, batch, size=512):
+def exact(model, batch, size=250):
     """Share of samples whose every answer token is the most likely one (so greedy decoding finds it)."""
     right = []
-    for at in range(0, len(batch[0]), size):
-        inputs, targets, first = inputs_and_targets(*(part[at : at + size] for part in batch))
-        hit = (model(inputs, first).argmax(-1) == targets) | (targets == IGNORE)
+    for at in range(0, len(batch), size):
+        tokens, places, targets, first = inputs_and_targets(batch[at : at + size])
+        hit = (model(tokens, places, first).argmax(-1) == targets) | (targets == IGNORE)
         right.append(hit.all(1).numpy())
     return float(np.concatenate(right).mean())
 
@@ -200,28 +257,55 @@ def schedule(fraction, step):
     return min(1.0, (step + 1) / 100) * (0.02 + 0.98 * min(1.0, 2.5 * (1 - fraction)))
 
 
+def parts_of(task, batch, fraction, args, dice):
+    """What a step computes of a task's samples."""
+    if task == "ping_delta" and dice.random() > (args.long if fraction < 0.75 else 0.5):
+        # Digits that no answer depends on are mostly left out at first: more steps a minute.
+        return [without_copied(batch, DELTA_COPIED - 4 * int(dice.integers(0, 2)))]
+    if task == "ping_full":
+        # Short frames first, then longer ones.
+        whole = batch[: 3 * WHOLE_FRAMES]
+        order = np.argsort(whole.prompts, kind="stable")
+        shortest = fraction < 0.15
+        rows = order[:WHOLE_FRAMES] if shortest else np.sort(order[:: 3] if dice.random() < 0.5 else order[-WHOLE_FRAMES:])
+        return [stretches(batch, dice), whole[rows]]
+    return [batch]
+
+
 def main():
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--steps", type=int, default=11000, help="how long to train; the learning rate falls towards it")
+    parse.add_argument("--model", choices=SPECIALISTS, help="which one; without it each, one after the other")
+    parse.add_argument("--steps", type=int, help="how long to train; the learning rate falls towards it")
     parse.add_argument("--minutes", type=float, default=math.inf, help="stop early, with a checkpoint to resume from")
     parse.add_argument("--seed", type=int, default=1)
     parse.add_argument("--threads", type=int, default=1)
-    parse.add_argument("--batch", type=int, default=64, help="ping samples in a step")
-    parse.add_argument("--triage", type=int, default=32, help="triage samples in a step")
+    parse.add_argument("--scale", type=float, default=1.0, help="samples in a step, as a multiple of the model's own")
     parse.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parse.add_argument("--hard", type=int, default=40, help="of 100 ping samples, how many are steered to carries")
-    parse.add_argument("--long", type=float, default=0.08, help="share of steps with whole ping prompts, before the last quarter")
+    parse.add_argument("--long", type=float, default=0.08, help="share of steps with whole ping-delta prompts, before the last quarter")
     parse.add_argument("--int8", type=float, default=0.6, help="share of the steps after which layers round to 8 bits")
-    parse.add_argument("--shape", default="64,4,4,192", help="width,layers,heads,inner")
+    parse.add_argument("--shape", help="width,layers,heads,inner")
     parse.add_argument("--binary", default=os.path.join(HERE, "..", "target", "release", "model-trainer"))
-    parse.add_argument("--checkpoint", default=os.path.join(HERE, "runs", "checkpoint.pt"))
+    parse.add_argument("--checkpoint", help="where to save, and from where to resume")
     parse.add_argument("--resume", action="store_true")
-    parse.add_argument("--out", default=MODEL)
+    parse.add_argument("--out", default=MODELS)
     args = parse.parse_args()
+    if args.model is None and args.checkpoint:
+        raise SystemExit("--checkpoint is one model's: name the model with --model")
+    if args.model is None:
+        for name in SPECIALISTS:
+            print(f"model {name}", flush=True)
+            subprocess.run([sys.executable, __file__, "--model", name, *sys.argv[1:]], check=True)
+        return
 
+    specialist = SPECIALISTS[args.model]
+    args.steps = args.steps or specialist["steps"]
+    args.shape = args.shape or specialist["shape"]
+    args.checkpoint = args.checkpoint or os.path.join(HERE, "runs", args.model + ".pt")
+    counts = {task: max(1, round(count * args.scale)) for task, count in specialist["tasks"].items()}
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    model = Model(*map(int, args.shape.split(",")))
+    model = Model(specialist["vocabulary"], specialist["circles"], *map(int, args.shape.split(",")))
     opts = optimizers(model, args.rate)
     step, spent, history = 0, 0.0, []
     if args.resume and os.path.exists(args.checkpoint):
@@ -233,36 +317,28 @@ def main():
     told = " ".join(f"--{name} {getattr(args, name)}" for name in TOLD)
     if step < args.steps:
         history.append(f"step {step}: {told}")
-    held = {
-        "ping": stream_once(args.binary, "ping", 10**9 + args.seed, 0, 2000),
-        "hard": stream_once(args.binary, "ping", 10**9 + args.seed + 1, 100, 1000),
-        "triage": stream_once(args.binary, "triage", 10**9 + args.seed, 0, 2000),
-    }
-    ping = Samples(args.binary, "ping", args.seed, args.hard, step * args.batch)
-    triage = Samples(args.binary, "triage", args.seed, 0, step * args.triage)
+    held = {task: stream_once(args.binary, task, 10**9 + args.seed, 0, 500) for task in counts}
+    streams = {task: Samples(args.binary, task, args.seed, args.hard, step * count) for task, count in counts.items()}
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
 
     start, report, losses = time.time() - spent, time.time(), []
-    while step < args.steps and spent < 60 * args.minutes:
+    until = time.time() + 60 * args.minutes
+    while step < args.steps and time.time() < until:
         spent = time.time() - start
         fraction = step / args.steps
         Linear.int8 = fraction >= args.int8
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = args.rate * schedule(fraction, step)
-        batch = ping.batch(args.batch)
         dice = np.random.default_rng([args.seed, step])
-        # Digits that no answer depends on are mostly left out at first: more steps a minute. Attention
-        # works by distance from the end, so what is learnt without them holds with them.
-        if dice.random() > (args.long if fraction < 0.75 else 0.5):
-            batch = shorten(*batch, PING_COPIED - 4 * int(dice.integers(0, 2)))
         losses_now = []
-        for part in (batch, triage.batch(args.triage)):
-            inputs, targets, first = inputs_and_targets(*part)
-            logits = model(inputs, first)
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
-            (loss if part is batch else 0.5 * loss).backward()
-            losses_now.append(float(loss.detach()))
+        for task, stream in streams.items():
+            for part in parts_of(task, stream.batch(counts[task]), fraction, args, dice):
+                tokens, places, targets, first = inputs_and_targets(part)
+                logits = model(tokens, places, first)
+                loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+                loss.backward()
+                losses_now.append(float(loss.detach()))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for opt in opts:
             opt.step()
@@ -271,19 +347,15 @@ def main():
         step += 1
         if time.time() - report > 60:
             report = time.time()
-            mean = np.mean(losses, 0)
+            mean = " ".join(f"{loss:.4f}" for loss in np.mean(losses, 0))
             scores = {task: round(exact(model, batch), 4) for task, batch in held.items()}
-            print(
-                f"{spent:5.0f} s  step {step}  ping samples {step * args.batch}  "
-                f"loss ping {mean[0]:.4f} triage {mean[1]:.4f}  exact {json.dumps(scores)}",
-                flush=True,
-            )
+            print(f"{spent:5.0f} s  step {step} of {args.steps}  loss {mean}  exact {json.dumps(scores)}", flush=True)
             losses = []
             save(args.checkpoint, model, opts, step, spent, history)
     save(args.checkpoint, model, opts, step, spent, history)
-    ping.close()
-    triage.close()
-    export(model, args, step, history)
+    for stream in streams.values():
+        stream.close()
+    export(model, args, counts, step, history)
 
 
 def stream_once(binary, task, seed, hard, count):
@@ -301,7 +373,7 @@ def save(path, model, opts, step, spent, history):
     os.replace(path + ".new", path)
 
 
-def export(model, args, step, history):
+def export(model, args, counts, step, history):
     """Half-precision weights, and the logits that they give for a few samples, for the test in Rust."""
     Linear.int8 = False
     halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
@@ -313,31 +385,30 @@ def export(model, args, step, history):
         "hash": digest,
         "logit_scale": str(LOGIT_SCALE),
         "rope_base": str(ROPE_BASE),
-        "trained": f"seed {args.seed}, {step} steps of {args.batch} ping and {args.triage} triage samples",
+        "model": args.model,
+        "trained": f"seed {args.seed}, {step} steps of " + " and ".join(f"{n} {task}" for task, n in counts.items()) + " samples",
         "history": "; ".join(history),
         **{key: str(value) for key, value in model.config.items()},
     }
     os.makedirs(args.out, exist_ok=True)
-    with open(os.path.join(args.out, "softrouter-tiny.safetensors"), "wb") as file:
+    with open(os.path.join(args.out, f"softrouter-{args.model}.safetensors"), "wb") as file:
         file.write(save_safetensors(tensors, metadata))
-    with open(os.path.join(args.out, "parity.safetensors"), "wb") as file:
-        file.write(save_safetensors(parity(model, args.binary), {"hash": digest}))
+    with open(os.path.join(args.out, f"parity-{args.model}.safetensors"), "wb") as file:
+        file.write(save_safetensors(parity(model, args.binary, counts), {"hash": digest}))
     print(f"exported {digest}", flush=True)
 
 
 @torch.no_grad()
-def parity(model, binary):
-    """A few samples and all logits at each place of their answers."""
-    rows = [stream_once(binary, task, 77, 0, 4) for task in ("ping", "triage")]
-    lengths, answers, tokens = (np.concatenate(part) for part in zip(*rows))
-    logits = np.zeros((int(answers.sum()), VOCABULARY), np.float32)
-    at = 0
-    for length, answer, row in zip(lengths, answers, tokens):
-        out = model(torch.from_numpy(row[None, : length + answer - 1].copy()), int(length) - 1)
-        logits[at : at + answer] = out[0].numpy()
-        at += answer
-    bytes_of = {"lengths": lengths, "answers": answers, "tokens": tokens}
-    return {**{name: part.astype(np.uint8) for name, part in bytes_of.items()}, "logits": logits}
+def parity(model, binary, tasks):
+    """A few samples, and the logits at every eighth place of their answers."""
+    batches = [stream_once(binary, task, 77, 0, 3) for task in tasks]
+    rows = []
+    for batch in batches:
+        for at in range(len(batch)):
+            tokens, places, _, first = inputs_and_targets(batch[at : at + 1])
+            rows.append(model(tokens, places, first)[0, :: 8].numpy())
+    parts = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in ("prompts", "answers", "tokens", "places")}
+    return {**{name: part.astype(np.uint16) for name, part in parts.items()}, "logits": np.concatenate(rows)}
 
 
 def tensor_bytes(file):

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_slowpath::BackendSpec;
+use llm_slowpath::prompt::tokens::Task;
 use std::path::PathBuf;
 
 /// A soft router: a deterministic fast path, and a language model as its slow path.
@@ -20,6 +21,8 @@ pub enum Command {
     Lab(LabArgs),
     /// Route between TAP devices that a configuration names, until Ctrl-C.
     Run(RunArgs),
+    /// Examine backends on questions with known right answers, beside two baselines.
+    Exam(ExamArgs),
     /// Print the table of anomalies.
     Anomalies,
 }
@@ -33,10 +36,14 @@ pub struct LabArgs {
     /// The article's experiment: echo requests to the router are held for the model.
     #[arg(long)]
     pub ping: bool,
+    /// With --ping: the embedded model gets the whole request without any hint and writes the whole reply, the article's
+    /// very task, instead of the header fields that change.
+    #[arg(long, requires = "ping")]
+    pub full: bool,
     /// How many requests --ping sends.
     #[arg(long, default_value_t = 1000, requires = "ping", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub count: u64,
-    /// Who answers: embedded, embedded:WEIGHTS or openai:URL[#MODEL].
+    /// Who answers: embedded, embedded:FOLDER or openai:URL[#MODEL].
     #[arg(long, default_value = "embedded")]
     pub backend: BackendSpec,
     /// Where RFCs leave a choice.
@@ -75,6 +82,52 @@ pub struct RunArgs {
     /// Writes one JSON line for everything that happens to a diverted frame.
     #[arg(long, value_name = "FILE")]
     pub decision_log: Option<PathBuf>,
+}
+
+/// `softrouter exam`
+#[derive(Debug, Args)]
+pub struct ExamArgs {
+    /// Whom to examine: embedded, embedded:FOLDER or openai:URL[#MODEL]; may be given several times.
+    #[arg(long = "backend", default_value = "embedded", value_name = "BACKEND")]
+    pub backends: Vec<BackendSpec>,
+    /// 500 generated questions instead of 27,000: for backends that take seconds.
+    #[arg(long)]
+    pub quick: bool,
+    /// Which questions; the same seed asks the same ones.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Only these tasks: triage, repair, ping_delta, ping_full, by_example.
+    #[arg(long, value_delimiter = ',', value_parser = task, value_name = "TASK,...")]
+    pub tasks: Vec<Task>,
+    /// Questions from the pcap files of this folder, too; a server as backend is sent their frames whole [default: that of
+    /// SOFTROUTER_CAPTURES, if it is set and every backend is embedded].
+    #[arg(long, value_name = "FOLDER")]
+    pub captures: Option<PathBuf>,
+    /// What an HTTP backend takes for a million tokens that it reads.
+    #[arg(long, value_name = "PRICE", requires = "price_out", value_parser = price)]
+    pub price_in: Option<f64>,
+    /// What it takes for a million tokens that it writes.
+    #[arg(long, value_name = "PRICE", requires = "price_in", value_parser = price)]
+    pub price_out: Option<f64>,
+    /// Shows so many wrong answers of each backend.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub show_wrong: usize,
+    /// Writes the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Writes the report as a page with plots, too.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+fn task(name: &str) -> Result<Task, String> {
+    let names = || Task::ALL.map(Task::name).join(", ");
+    Task::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("name some of {}", names()))
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| "name a number that is not negative".into())
 }
 
 /// [`stack::Posture`] on the command line.

@@ -1,6 +1,7 @@
 //! The decision log: one JSON line for everything that happened to a diverted frame, and for every
 //! injected frame its bytes.
 
+use llm_slowpath::Reply;
 use serde::Serialize;
 use smoltcp::time::Instant;
 use stack::{DivertId, Event, PortId};
@@ -13,13 +14,59 @@ use std::path::Path;
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line<'a> {
-    Diverted { at_us: i64, id: String, reason: &'a str, port: u8, mode: &'a str },
-    Refused { at_us: i64, reason: &'a str, refusal: &'a str },
-    Approved { at_us: i64, id: String, action: &'a str },
-    Rejected { at_us: i64, id: String, rejection: &'a str },
-    Applied { at_us: i64, id: String, action: &'a str },
-    Unanswered { at_us: i64, id: String, reason: &'a str },
-    Injected { at_us: i64, id: String, port: u8, frame: String },
+    Diverted {
+        at_us: i64,
+        id: String,
+        reason: &'a str,
+        port: u8,
+        mode: &'a str,
+    },
+    Refused {
+        at_us: i64,
+        reason: &'a str,
+        refusal: &'a str,
+    },
+    Answered {
+        at_us: i64,
+        id: String,
+        /// How sure the model is.
+        probability: Option<f32>,
+        scope: Option<&'a str>,
+        lifetime: Option<&'a str>,
+        prompt_tokens: u32,
+        answer_tokens: u32,
+    },
+    Failed {
+        at_us: i64,
+        id: String,
+        error: String,
+    },
+    Approved {
+        at_us: i64,
+        id: String,
+        action: &'a str,
+    },
+    Rejected {
+        at_us: i64,
+        id: String,
+        rejection: &'a str,
+    },
+    Applied {
+        at_us: i64,
+        id: String,
+        action: &'a str,
+    },
+    Unanswered {
+        at_us: i64,
+        id: String,
+        reason: &'a str,
+    },
+    Injected {
+        at_us: i64,
+        id: String,
+        port: u8,
+        frame: String,
+    },
 }
 
 /// An open log.
@@ -62,6 +109,23 @@ impl DecisionLog {
             Event::Unanswered { id, reason } => {
                 Line::Unanswered { at_us, id: id.to_string(), reason: reason.name() }
             }
+        })
+    }
+
+    /// What the slow path said about a frame, before anybody has judged it.
+    pub(crate) fn reply(&mut self, now: Instant, reply: &Reply) -> io::Result<()> {
+        let (at_us, id) = (now.total_micros(), reply.id.to_string());
+        self.line(&match &reply.answer {
+            Ok(_) => Line::Answered {
+                at_us,
+                id,
+                probability: reply.probability,
+                scope: reply.advice.map(|advice| advice.scope.name()),
+                lifetime: reply.advice.map(|advice| advice.lifetime.name()),
+                prompt_tokens: reply.prompt_tokens,
+                answer_tokens: reply.answer_tokens,
+            },
+            Err(error) => Line::Failed { at_us, id, error: error.to_string() },
         })
     }
 

@@ -303,6 +303,9 @@ impl EventLoop {
 
     fn take_answers(&mut self) -> Result<(), LoopError> {
         while let Some(reply) = self.service.try_recv() {
+            if let Some(log) = &mut self.log {
+                log.reply(self.clock.now(), &reply).map_err(LoopError::Log)?;
+            }
             self.take_answer(&reply);
             self.flush()?;
             self.latencies.answered(reply.id, self.clock.now());

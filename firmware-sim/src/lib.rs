@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod decision_log;
 pub mod event_loop;
+pub mod exam;
 pub mod lab;
 pub mod port;
 pub mod report;

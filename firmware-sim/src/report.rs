@@ -7,7 +7,8 @@ use crate::event_loop::EventLoop;
 use crate::lab::run::LabPlan;
 use crate::lab::scenario::{Repaired, Seen};
 use crate::lab::traffic::ping::PingReport;
-use llm_slowpath::Latency;
+use llm_slowpath::prompt::tokens::Task;
+use llm_slowpath::{Latency, PingTask};
 use serde::Serialize;
 use stack::classify::Anomaly;
 use stack::divert::Refusal;
@@ -105,6 +106,8 @@ pub struct RepairedLine {
 /// The ping experiment.
 #[derive(Debug, Clone, Serialize)]
 pub struct PingLine {
+    /// What the model was asked: `ping_delta` or `ping_full`.
+    pub task: &'static str,
     /// Who judged.
     pub judge: String,
     /// Requests sent.
@@ -205,7 +208,7 @@ impl Outcome {
         interrupted: bool,
     ) -> Self {
         let stats = owner.router().stats();
-        let ping = ping.map(|ping| ping_line(&ping, owner));
+        let ping = ping.map(|ping| ping_line(&ping, plan.ping_task, owner));
         let malformed_at_hosts = seen.as_ref().map(malformed).unwrap_or_default();
         let repaired: Vec<_> =
             seen.iter().flat_map(|seen| &seen.repaired).map(|class| repaired_line(stats, class)).collect();
@@ -329,7 +332,7 @@ fn reason_line(stats: &Stats, anomaly: Anomaly) -> ReasonLine {
     }
 }
 
-fn ping_line(ping: &PingReport, owner: &EventLoop) -> PingLine {
+fn ping_line(ping: &PingReport, task: PingTask, owner: &EventLoop) -> PingLine {
     let stats = owner.router().stats();
     let diverts = stats.diverts[Anomaly::EchoRequest as usize];
     let mut rtts: Vec<f64> = ping.rtts.iter().map(|rtt| rtt.as_secs_f64() * 1e6).collect();
@@ -338,6 +341,10 @@ fn ping_line(ping: &PingReport, owner: &EventLoop) -> PingLine {
         rtts.get(((rtts.len().max(1) - 1) as f64 * quantile).round() as usize).copied().unwrap_or(0.0)
     };
     PingLine {
+        task: match task {
+            PingTask::Delta => Task::PingDelta.name(),
+            PingTask::Full => Task::PingFull.name(),
+        },
         judge: ping.judge.to_string(),
         sent: ping.sent,
         received: ping.received,

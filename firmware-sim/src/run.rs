@@ -8,7 +8,7 @@ use crate::port::Port;
 use crate::port::tap::{Tap, TapError, TapOptions};
 use crate::port::vlan::VlanPort;
 use crate::storage;
-use llm_slowpath::SetupError;
+use llm_slowpath::{PingTask, SetupError};
 use stack::stats::{Disposition, Path as FramePath};
 use stack::{ConfigError, PortId, Router};
 use std::io::{self, Write};
@@ -55,7 +55,7 @@ pub enum RunError {
 pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Result<(), RunError> {
     let clock = Clock::start();
     let config = config::load(path, Clock::secret(), clock.midnight_offset_ms())?;
-    let backend = config.backend.open()?;
+    let backend = config.backend.open(PingTask::default())?;
     let log = decision_log.map(|path| {
         DecisionLog::create(path).map_err(|source| RunError::Log { path: path.to_owned(), source })
     });

@@ -44,6 +44,9 @@ pub enum BackendError {
     /// The frame is not what its reason says, so that there is nothing to ask.
     #[error("the diverted frame does not fit its reason: {0}")]
     Frame(&'static str),
+    /// No prompt can say the exam's question.
+    #[error("the question cannot be asked: {0}")]
+    Question(&'static str),
     /// The model's code failed.
     #[error("the embedded model failed: {0}")]
     Model(String),
@@ -103,7 +106,7 @@ fn note(message: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// `--backend` names nothing that exists.
-    #[error("unknown backend `{0}`: use embedded[:FILE] or openai:URL[#MODEL]")]
+    #[error("unknown backend `{0}`: use embedded[:FOLDER] or openai:URL[#MODEL]")]
     UnknownBackend(String),
     /// The URL does not do.
     #[error("backend URL `{url}`: {problem}")]
@@ -119,16 +122,9 @@ pub enum SetupError {
     /// The weights that are part of this program are not good.
     #[error("the embedded weights: {0}: build the program anew from a clean checkout")]
     Weights(#[from] crate::model::ModelError),
-    /// A file of weights is not good.
-    #[error(
-        "{file}: {source}: name a file that `make train` wrote, or leave it out for the embedded weights"
-    )]
-    WeightsFile {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        source: crate::model::ModelError,
-    },
+    /// A file in a folder of weights is not good.
+    #[error("{0}: name a folder that `make train` wrote, or leave it out for the embedded weights")]
+    WeightsFolder(#[from] crate::backend::embedded::FolderError),
     /// The key holds a character that no HTTP header may hold.
     #[error("the key in {0} cannot be sent in an HTTP header")]
     Key(&'static str),

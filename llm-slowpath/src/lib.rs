@@ -7,6 +7,7 @@ pub mod error;
 pub mod metrics;
 pub mod model;
 pub mod prompt;
+pub mod question;
 pub mod service;
 
 #[cfg(test)]
@@ -14,8 +15,10 @@ mod testing;
 
 pub use answer::{OwnedAction, OwnedAnswer};
 pub use backend::{
-    Backend, BackendAnswer, BackendSpec, Embedded, LocalBackend, OpenAi, OpenAiConfig, Request,
+    Backend, BackendAnswer, BackendSpec, Embedded, Examinee, LocalBackend, OpenAi, OpenAiConfig, PingTask,
+    Request,
 };
 pub use error::{BackendError, HttpError, Refused, SetupError, SlowPathError, StartError};
 pub use metrics::{Latency, Snapshot};
+pub use question::{Question, Said, Spoken};
 pub use service::{Reply, Service, ServiceConfig, Times, Waker};

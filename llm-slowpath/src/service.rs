@@ -30,7 +30,8 @@ pub struct ServiceConfig {
     pub queue: usize,
     /// Replies that may wait for the owner.
     pub replies: usize,
-    /// Requests that an HTTP backend may work on at once. A model in this process answers one by one.
+    /// Requests that an HTTP backend may work on at once. A model in this process answers those that wait
+    /// in batches.
     pub concurrency: usize,
     /// Called after each reply, from the service's thread: it must return at once.
     pub waker: Option<Waker>,

@@ -2,14 +2,18 @@
 
 pub(crate) mod server;
 
+use crate::prompt::schema::{ACTION, DELTA, FIXES, FRAME, LIFETIME, NONCE, REASON, REPAIR, REPLY, SCOPE};
+use crate::question::Said;
+use serde_json::{Value, json};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::time::Instant;
 use smoltcp::wire::{
     EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, Icmpv4Packet, Icmpv4Repr, IpProtocol,
     Ipv4Address, Ipv4Packet, Ipv4Repr,
 };
+use stack::answer::Fix;
 use stack::classify::Binds;
-use stack::{Anomaly, ClassKey, Direction, DivertId, Diverted, Mode, PortId, Posture};
+use stack::{ActionKind, Anomaly, ClassKey, Direction, DivertId, Diverted, Mode, PortId, Posture};
 
 /// A frame of this reason, with nonce 0badcafe and no consulted field.
 pub(crate) fn diverted(reason: Anomaly) -> Diverted {
@@ -73,4 +77,36 @@ pub(crate) fn other_families() -> [Vec<u8>; 4] {
         [&[8, 6, 0, 1, 8, 0, 6, 4, 0, 1], &host[..], &[10, 0, 1, 2, 0, 0, 0, 0, 0, 0, 10, 0, 1, 1]].concat();
     let tagged = [&[0x81, 0, 0, 0], &echo[..]].concat();
     [echo, solicitation, arp, tagged].map(|body| [&link[..], &body].concat())
+}
+
+/// What a model writes that has `said` in mind.
+pub(crate) fn written(nonce: u32, reason: Option<Anomaly>, said: &Said) -> Value {
+    let mut object = json!({ NONCE: format!("{nonce:08x}") });
+    if let Some(reason) = reason {
+        object[REASON] = reason.name().into();
+    }
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
+    match said {
+        Said::Triage(kind, advice) => {
+            object[ACTION] = kind.name().into();
+            if let Some(advice) = advice {
+                object[SCOPE] = advice.scope.name().into();
+                object[LIFETIME] = advice.lifetime.name().into();
+            }
+        }
+        Said::Repair(fixes) => {
+            object[ACTION] = fixes.map_or(ActionKind::Drop.name(), |_| REPAIR).into();
+            object[FIXES] = fixes.unwrap_or_default().iter().map(Fix::name).collect();
+        }
+        Said::PingDelta(delta) => {
+            object[ACTION] = delta.map_or(ActionKind::Drop, |_| ActionKind::EchoReply).name().into();
+            let numbers = delta.map_or([0; 4], |d| {
+                [u16::from(d.ttl), d.ip_checksum, u16::from(d.icmp_type), d.icmp_checksum]
+            });
+            DELTA.iter().zip(numbers).for_each(|((key, _), number)| object[*key] = number.into());
+        }
+        Said::PingFull(frame) => object[FRAME] = hex(frame).into(),
+        Said::Example(reply) => object[REPLY] = hex(reply.as_deref().unwrap_or_default()).into(),
+    }
+    object
 }

@@ -1,14 +1,14 @@
-//! Streams training samples to the trainer and examines what it exports.
+//! Streams training samples to the trainer, and tells what another inference of the same weights must know.
 
-mod diverted;
-mod exam;
+mod answers;
+mod grammar;
 mod samples;
-mod triage;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
+use llm_slowpath::prompt::tokens::{self, Task};
+use samples::Sample;
 use std::error::Error;
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::PathBuf;
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -19,10 +19,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write samples to stdout: prompt length, answer length, tokens padded to a constant width.
+    /// Write samples to stdout, each a record of 16-bit numbers: lengths of prompt and answer, tokens, places.
     Samples {
-        /// Which task.
-        #[arg(long)]
+        /// Which task: triage, repair, ping_delta, ping_full or by_example.
+        #[arg(long, value_parser = task)]
         task: Task,
         /// Seed of the stream.
         #[arg(long, default_value_t = 1)]
@@ -35,62 +35,52 @@ enum Command {
         count: u64,
         /// Of 100 ping samples, how many have checksums near a carry.
         #[arg(long, default_value_t = 0)]
-        hard: u32,
+        hard: usize,
     },
-    /// Examine a model on fresh samples, in the router's own inference code.
-    Exam {
-        /// Weights; those in this program if left out.
-        #[arg(long)]
-        model: Option<PathBuf>,
-        /// Samples of each task.
-        #[arg(long, default_value_t = 20_000)]
-        count: u64,
-        /// Seed of the streams; training must have had another.
-        #[arg(long, default_value_t = 1_000_000_007)]
-        seed: u64,
-        /// Of 100 ping samples, how many have checksums near a carry.
-        #[arg(long, default_value_t = 0)]
-        hard: u32,
-        /// Also answer with 32-bit floats and count the agreements.
-        #[arg(long)]
-        compare: bool,
+    /// Write what the samples hold: numbers of a record, tokens that there are.
+    Describe,
+    /// Write the tokens' names, one a line, in order of their numbers.
+    Vocabulary,
+    /// Write the grammar of a task's answers, as llama.cpp reads it (GBNF).
+    Grammar {
+        /// Which task.
+        #[arg(long, value_parser = task)]
+        task: Task,
     },
+    /// Write prompts that training never saw, their right answers and the model's own, a line of JSON each.
+    Answers(answers::Arguments),
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Task {
-    /// Class keys and the action that they deserve.
-    Triage,
-    /// Echo requests and the header digits of their replies.
-    Ping,
-    /// One triage sample, then three ping samples, and so on.
-    Mix,
+fn task(name: &str) -> Result<Task, String> {
+    let names = || Task::ALL.map(Task::name).join(", ");
+    Task::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("one of {}", names()))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     match Cli::parse().command {
         Command::Samples { task, seed, start, count, hard } => stream(task, seed, start, count, hard)?,
-        Command::Exam { model, count, seed, hard, compare } => {
-            let exam = exam::Exam { count, seed, hard, compare };
-            let model = exam::model(model.as_deref())?;
-            exam::run(&model, &exam);
-            exam::always_drop(&exam);
-            exam::speeds(&model, &exam);
+        Command::Describe => {
+            use tokens::{MAX_TOKENS, PAD, SEP, VOCABULARY};
+            println!(
+                r#"{{"width": {MAX_TOKENS}, "vocabulary": {VOCABULARY}, "pad": {PAD}, "separator": {SEP}}}"#
+            );
         }
+        Command::Vocabulary => {
+            (0..tokens::VOCABULARY as u16).for_each(|token| println!("{}", tokens::name(token)));
+        }
+        Command::Grammar { task } => print!("{}", grammar::gbnf(task)),
+        Command::Answers(arguments) => answers::write(&arguments)?,
     }
     Ok(())
 }
 
-fn stream(task: Task, seed: u64, start: u64, count: u64, hard: u32) -> io::Result<()> {
+fn stream(task: Task, seed: u64, start: u64, count: u64, hard: usize) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let end = if count == 0 { u64::MAX } else { start.saturating_add(count) };
     for index in start..end {
-        let sample = match task {
-            Task::Triage => triage::sample(seed, index),
-            Task::Mix if index % 4 == 0 => triage::sample(seed, index),
-            Task::Ping | Task::Mix => samples::ping(seed, index, hard),
-        };
-        match out.write_all(&sample.record()) {
+        let record = Sample::training(task, seed, index, hard).record();
+        let written = record.iter().try_for_each(|number| out.write_all(&number.to_le_bytes()));
+        match written {
             // The reader has had enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             written => written?,

@@ -1,10 +1,7 @@
-//! Training and exam samples: prompts from seeded traffic, and the oracle's answers to them.
+//! Samples as the trainer reads them: prompts in tokens, and the oracle's answers.
 
-use llm_slowpath::prompt::tokens::{self, AnswerTokens, Prompt};
-use pktgen::echo::{EchoRequest, echo_reply};
-use rand::{Rng, RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
-use stack::{ActionKind, EchoDelta};
+use llm_slowpath::prompt::tokens::{self, AnswerTokens, MAX_TOKENS, Prompt, Task};
+use pktgen::tasks::{Item, Question, Right, Split, example, ping, repair, triage};
 
 /// A prompt and the one right answer to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,96 +12,80 @@ pub(crate) struct Sample {
     pub(crate) answer: AnswerTokens,
 }
 
-/// Bytes of one sample on the pipe to the trainer: the two lengths, then the tokens, padded.
-pub(crate) const RECORD: usize = 2 + tokens::MAX_TOKENS;
+/// 16-bit numbers of one sample on the pipe to the trainer: the lengths of prompt and answer, the tokens of both,
+/// padded to a constant width, and their places.
+pub(crate) const RECORD: usize = 2 + 2 * MAX_TOKENS;
 
 impl Sample {
-    /// The sample as it crosses the pipe.
-    pub(crate) fn record(&self) -> [u8; RECORD] {
+    /// Sample number `index` of a task's stream, from what may be trained on. Of 100 pings, `hard` are steered to
+    /// where carries run far.
+    pub(crate) fn training(task: Task, seed: u64, index: u64, hard: usize) -> Self {
+        Self::drawn(Split::Training, task, seed, index, hard)
+    }
+
+    /// Sample number `index` of what training never draws.
+    pub(crate) fn held_out(task: Task, seed: u64, index: u64) -> Self {
+        Self::drawn(Split::HeldOut, task, seed, index, 0)
+    }
+
+    fn drawn(split: Split, task: Task, seed: u64, index: u64, hard: usize) -> Self {
+        Self::of(&match task {
+            // Reasons that leave a choice have most to teach.
+            Task::Triage if !index.is_multiple_of(4) => {
+                triage::item(split, triage::Focus::Discretionary, seed, index)
+            }
+            Task::Triage => triage::item(split, triage::Focus::Fixed, seed, index),
+            Task::Repair => repair::item(split, seed, index),
+            Task::PingDelta => ping::delta(split, seed, index, hard),
+            Task::PingFull => ping::full(split, seed, index, hard),
+            Task::Example => example::item(split, seed, index),
+        })
+    }
+
+    /// The question in tokens, with its answer.
+    ///
+    /// # Panics
+    /// If the generator poses what no prompt can say.
+    pub(crate) fn of(item: &Item) -> Self {
+        let prompt = match &item.question {
+            Question::Triage(key) => Some(tokens::triage_prompt(key)),
+            Question::Repair { allowed, faults } => Some(tokens::repair_prompt(*allowed, faults)),
+            Question::PingDelta(frame) => tokens::delta_prompt(frame),
+            Question::PingFull(frame) => tokens::frame_prompt(frame),
+            Question::Example { exchanges, .. } => {
+                let exchanges: Vec<_> = exchanges.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+                tokens::example_prompt(&exchanges)
+            }
+        };
+        let answer = match &item.right {
+            Right::Triage(kind, advice) => tokens::triage_answer(*kind, *advice),
+            Right::Repair(fixes) => tokens::repair_answer(*fixes),
+            Right::PingDelta(delta) => tokens::delta_answer(*delta),
+            Right::PingFull(reply) => tokens::frame_answer(reply),
+            Right::Example { template, .. } => tokens::template_answer(template),
+        };
+        Self { prompt: prompt.expect("a prompt can say every question"), answer }
+    }
+
+    /// The sample as it crosses the pipe. The answer's places follow the prompt's last one.
+    pub(crate) fn record(&self) -> [u16; RECORD] {
         let mut record = [tokens::PAD; RECORD];
-        record[0] = self.prompt.len() as u8;
-        record[1] = self.answer.len() as u8;
-        let (prompt, rest) = record[2..].split_at_mut(self.prompt.len());
-        prompt.copy_from_slice(&self.prompt);
-        rest[..self.answer.len()].copy_from_slice(&self.answer);
+        let (prompt, answer) = (self.prompt.tokens(), &self.answer);
+        record[0] = prompt.len() as u16;
+        record[1] = answer.len() as u16;
+        let (words, places) = record[2..].split_at_mut(MAX_TOKENS);
+        for (word, &token) in words.iter_mut().zip(prompt.iter().chain(answer)) {
+            *word = token;
+        }
+        let last = self.prompt.places().last().map_or(0, |&last| u16::from(last));
+        let after = last + 1..=last + answer.len() as u16;
+        let all = self.prompt.places().iter().map(|&place| u16::from(place)).chain(after);
+        places.fill(0);
+        for (place, value) in places.iter_mut().zip(all) {
+            *place = value;
+        }
         record
     }
-}
-
-/// The generator of sample number `index` of stream `seed`.
-pub(crate) fn rng(seed: u64, index: u64) -> Pcg64Mcg {
-    Pcg64Mcg::seed_from_u64(seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
-/// Ping sample number `index` of stream `seed`. In `hard` of 100 samples the checksums are steered to
-/// where carries run far, which natural traffic does only once in hundreds of packets.
-pub(crate) fn ping(seed: u64, index: u64, hard: u32) -> Sample {
-    let mut request = EchoRequest::sample(seed, index);
-    let rng = &mut rng(!seed, index);
-    if rng.random_ratio(hard, 100) {
-        steer(&mut request, rng);
-    }
-    ping_sample(&request.frame())
-}
-
-/// The sample for one echo request.
-///
-/// # Panics
-/// If the frame is none.
-pub(crate) fn ping_sample(frame: &[u8]) -> Sample {
-    let prompt = tokens::ping_prompt(frame).expect("the generator makes echo requests only");
-    let answer = match echo_reply(frame) {
-        None => tokens::symbolic_answer(ActionKind::Drop),
-        Some(reply) => tokens::echo_answer(EchoDelta {
-            ttl: reply[22],
-            ip_checksum: u16::from_be_bytes([reply[24], reply[25]]),
-            icmp_type: reply[34],
-            icmp_checksum: u16::from_be_bytes([reply[36], reply[37]]),
-        }),
-    };
-    Sample { prompt, answer }
-}
-
-/// Chooses identifiers that bring both checksums to values near a carry.
-fn steer(request: &mut EchoRequest, rng: &mut impl Rng) {
-    request.faults = pktgen::echo::Faults::default();
-    if rng.random() {
-        // Every time to live as often as every other, and 0 too, which a destination must not refuse.
-        request.ttl = rng.random();
-    }
-    let frame = request.frame();
-    // A checksum falls by what a summed word rises, in one's complement.
-    let target = hard_checksum(rng, i32::from(request.ttl) - 64);
-    let now = u16::from_be_bytes([frame[24], frame[25]]);
-    request.ident = add(request.ident, add(now, !target));
-    let target = hard_checksum(rng, 8);
-    let now = u16::from_be_bytes([frame[36], frame[37]]);
-    request.id = add(request.id, add(now, !target));
-}
-
-/// A checksum whose low byte makes an end-around carry run on, or whose high byte is at its edge when
-/// `rise` is added to it.
-fn hard_checksum(rng: &mut impl Rng, rise: i32) -> u16 {
-    let edge = if rise >= 0 { 256 - rise } else { -rise };
-    let high = match rng.random_range(0..4_u8) {
-        0 => rng.random(),
-        1 => (edge + rng.random_range(-2..=2)).clamp(0, 255) as u8,
-        // Past the edge: the carry comes around.
-        _ if rise >= 0 => rng.random_range(edge.min(255)..=255) as u8,
-        _ => rng.random_range(0..edge) as u8,
-    };
-    let nibble = |rng: &mut _| match RngExt::random_range(rng, 0..4_u8) {
-        0 => RngExt::random_range(rng, 0..16_u8),
-        _ if rise >= 0 => 15,
-        _ => 0,
-    };
-    u16::from(high) << 8 | u16::from(nibble(rng)) << 4 | u16::from(nibble(rng))
-}
-
-/// One's complement addition.
-const fn add(a: u16, b: u16) -> u16 {
-    let (sum, carry) = a.overflowing_add(b);
-    sum + carry as u16
 }
 
 #[cfg(test)]
@@ -113,34 +94,23 @@ mod tests {
 
     #[test]
     fn seed_and_index_determine_a_sample_and_a_record_holds_it() {
-        for index in 0..200 {
-            let sample = ping(5, index, 50);
-            assert_eq!(sample, ping(5, index, 50));
-            let record = sample.record();
-            let (prompt, answer) = (usize::from(record[0]), usize::from(record[1]));
-            assert_eq!(record[2..][..prompt], *sample.prompt);
-            assert_eq!(record[2 + prompt..][..answer], *sample.answer);
-            assert!(record[2 + prompt + answer..].iter().all(|&token| token == tokens::PAD));
+        for task in Task::ALL {
+            for index in 0..300 {
+                let sample = Sample::training(task, 5, index, 50);
+                assert_eq!(sample, Sample::training(task, 5, index, 50));
+                let record = sample.record();
+                let (prompt, answer) = (usize::from(record[0]), usize::from(record[1]));
+                assert_eq!(record[2..][..prompt], *sample.prompt.tokens());
+                assert_eq!(record[2 + prompt..][..answer], *sample.answer);
+                assert!(record[2..][prompt + answer..MAX_TOKENS].iter().all(|&token| token == tokens::PAD));
+                let places = &record[2 + MAX_TOKENS..][..prompt + answer];
+                assert!(
+                    places.is_sorted_by(|a, b| a < b) && usize::from(places[places.len() - 1]) < MAX_TOKENS
+                );
+                for at in 0..answer {
+                    assert!(tokens::legal(task, &sample.answer[..at], sample.answer[at]), "{task:?} {index}");
+                }
+            }
         }
-    }
-
-    #[test]
-    fn answers_are_incremental_updates_of_the_prompts_checksums() {
-        // RFC 1624 against the oracle, which computes from scratch; read off the tokens alone.
-        let word = |digits: &[u8]| digits.iter().fold(0, |word, &digit| word << 4 | u16::from(digit));
-        let (mut replies, mut carries) = (0, 0);
-        for index in 0..4_000 {
-            let Sample { prompt, answer } = ping(6, index, 60);
-            let Some(delta) = tokens::echo_delta(&answer[1..answer.len() - 1]) else { continue };
-            let ttl = word(&prompt[44..46]);
-            let (ip, icmp) = (word(&prompt[48..52]), word(&prompt[56..60]));
-            let fallen = add(ip, add(ttl << 8, !(64 << 8)));
-            // One's complement has two zeroes; a header's checksum is never 0xffff.
-            assert_eq!(delta.ip_checksum % 0xffff, fallen % 0xffff, "{index}");
-            assert_eq!(delta.icmp_checksum % 0xffff, add(icmp, 0x0800) % 0xffff, "{index}");
-            replies += 1;
-            carries += u32::from(icmp > 0xf7ff);
-        }
-        assert!(replies > 3_000 && carries > 700, "{replies} {carries}");
     }
 }

@@ -20,6 +20,7 @@ pub mod echo;
 pub mod generate;
 pub mod mutate;
 pub mod oracle;
+pub mod tasks;
 pub mod world;
 
 pub use generate::{Expected, Generated, Generator, Mix};

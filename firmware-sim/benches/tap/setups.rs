@@ -9,6 +9,7 @@ use firmware_sim::lab::netns::Namespace;
 use firmware_sim::port::Port;
 use firmware_sim::port::tap::Tap;
 use firmware_sim::storage;
+use llm_slowpath::PingTask;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -236,7 +237,8 @@ fn softrouter(ports: [Tap; 2], stop: &AtomicBool, cpus: Cpus) -> Result<Box<Stat
     let config = config::parse("bench", CONFIG, Clock::secret(), None)?;
     let router = Router::new(config.router.clone(), storage::storage(&config.router.limits))?;
     let ports = ports.map(|tap| Box::new(tap) as Box<dyn Port>).into();
-    let mut owner = EventLoop::new(router, ports, config.backend.open()?, Clock::start(), None)?;
+    let mut owner =
+        EventLoop::new(router, ports, config.backend.open(PingTask::default())?, Clock::start(), None)?;
     // The slow path has a thread of its own, which goes where it likes.
     pin(cpus[1])?;
     owner.run(stop, Duration::from_millis(100), |_| ())?;

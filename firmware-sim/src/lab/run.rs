@@ -13,7 +13,7 @@ use crate::lab::capture::Capture;
 use crate::port::{Port, memory};
 use crate::report::Outcome;
 use crate::storage;
-use llm_slowpath::{BackendSpec, SetupError};
+use llm_slowpath::{BackendSpec, PingTask, SetupError};
 use smoltcp::time::Duration as RouterDuration;
 use smoltcp::wire::{EthernetAddress, Ipv4Cidr, Ipv6Cidr};
 use stack::{Anomaly, Config, ConfigError, Mode, PortConfig, Posture, Rate, Router};
@@ -38,6 +38,8 @@ pub struct LabPlan {
     pub duration: Duration,
     /// The ping experiment with this many requests, instead of the mixed load.
     pub ping: Option<u64>,
+    /// What the embedded model is asked in it.
+    pub ping_task: PingTask,
     /// Who answers.
     pub backend: BackendSpec,
     /// The router's stance.
@@ -169,7 +171,7 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     let config = config(plan, &clock);
     let storage = storage::storage(&config.limits);
     let router = Router::new(config, storage)?;
-    let backend = plan.backend.open()?;
+    let backend = plan.backend.open(plan.ping_task)?;
     let log = plan
         .decision_log
         .as_ref()

@@ -1,6 +1,7 @@
 //! The report as text for a terminal.
 
 use super::{Micros, Outcome, PingLine, RATIO_DEFINITION};
+use llm_slowpath::prompt::tokens::Task;
 use stack::stats::{Disposition, Path};
 use std::fmt;
 
@@ -144,6 +145,7 @@ fn write_latency(f: &mut fmt::Formatter<'_>, name: &str, micros: &Micros) -> fmt
 
 fn write_ping(f: &mut fmt::Formatter<'_>, ping: &PingLine) -> fmt::Result {
     writeln!(f, "\nThe ping experiment: echo requests to the router, held for the model")?;
+    writeln!(f, "  task:  {}", ping.task)?;
     writeln!(f, "  judge: {}", ping.judge)?;
     writeln!(
         f,
@@ -166,10 +168,16 @@ fn write_ping(f: &mut fmt::Formatter<'_>, ping: &PingLine) -> fmt::Result {
         ping.rtt_us.p99 / 1e3,
         ping.rtt_us.max / 1e3
     )?;
-    let note = "This is ping-delta: a model made for the purpose gets the header and the classifier's checksum verdict, and \
-                computes the reply's changed header bytes; the rest is copied. The harder task, the whole request as hex in and \
-                the whole reply out with no hints, is the one for which an article gives 5-10 s a ping and 5-10 % errors in \
-                first attempts, and A. Dunkels measured 42.6 s (one ping, Claude Haiku 4.5). The two are not the same task.";
+    let note = if ping.task == Task::PingFull.name() {
+        "This is ping-full: the whole request as it came in, without any hint, and the whole reply out. It is the task for \
+         which an article gives 5-10 s a ping and 5-10 % errors in first attempts, and A. Dunkels measured 42.6 s (one \
+         ping, Claude Haiku 4.5). Those were general models that were told in words; this one was trained for nothing else."
+    } else {
+        "This is ping-delta: a model made for the purpose gets the header and the classifier's checksum verdict, and \
+         computes the reply's changed header bytes; the rest is copied. The harder task, the whole request in and the whole \
+         reply out with no hints (--full), is the one for which an article gives 5-10 s a ping and 5-10 % errors in first \
+         attempts, and A. Dunkels measured 42.6 s (one ping, Claude Haiku 4.5). The two are not the same task."
+    };
     for line in wrap(note, 100) {
         writeln!(f, "  {line}")?;
     }

@@ -1,23 +1,43 @@
-//! The embedded model as a backend: a diverted frame in, an untrusted action out.
+//! The embedded models as a backend: diverted frames in, untrusted actions out.
 
 use crate::answer::OwnedAction;
-use crate::model::{Decoded, Model, ModelError, Session};
-use crate::prompt::tokens::{self, Prompt};
-use stack::{ActionKind, Anomaly, ClassKey, Diverted};
-use std::path::Path;
+use crate::model::{Decoded, MAX_BATCH, Model, ModelError, Session, Specialist};
+use crate::prompt::tokens::{self, Prompt, Task};
+use crate::question::{Question, Said, Spoken};
+use stack::answer::Advice;
+use stack::{ActionKind, Anomaly, ClassKey, Diverted, PortId};
+use std::path::{Path, PathBuf};
 
-/// The embedded model and the memory that it works in.
+/// The embedded models and the memory that they work in.
 #[derive(Debug)]
 pub struct Embedded {
-    model: Model,
-    session: Session,
+    /// In the order of [`Specialist::ALL`].
+    specialists: [(Model, Session); Specialist::ALL.len()],
+    /// Prompts of one task, and where among a caller's prompts each stands.
+    gathered: Vec<Prompt>,
+    places: Vec<usize>,
+    decoded: Vec<Decoded>,
+    ping: PingTask,
 }
 
-/// What the embedded model answers.
+/// What the model is asked about an echo request that is held for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PingTask {
+    /// The header fields of the reply; code tells whether the request's checksums are right.
+    #[default]
+    Delta,
+    /// The whole reply, from the whole request and nothing else. A request that is too long for that is asked about
+    /// as with [`PingTask::Delta`].
+    Full,
+}
+
+/// What the embedded models answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddedAnswer {
     /// What to do. Untrusted, like every answer.
     pub action: OwnedAction,
+    /// How far the answer reaches, where the task says that.
+    pub advice: Option<Advice>,
     /// How probable the model holds it, among the answers that the grammar allows.
     pub probability: f32,
     /// Tokens read.
@@ -26,172 +46,296 @@ pub struct EmbeddedAnswer {
     pub answer_tokens: u32,
 }
 
+/// Why a folder of weights is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", file.display())]
+pub struct FolderError {
+    /// The file that is not good.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub source: ModelError,
+}
+
 impl Embedded {
-    /// The model that is part of this program.
+    /// The models that are part of this program.
     ///
     /// # Errors
     /// None, unless the program was built with a damaged file.
     pub fn new() -> Result<Self, ModelError> {
-        Ok(Self::from(Model::embedded()?))
+        let [decide, ping, example] = Specialist::ALL.map(Model::embedded);
+        Ok(Self::of([decide?, ping?, example?]))
     }
 
-    /// A model from a file.
+    /// Models from a folder that holds the file of each: [`Specialist::file`].
     ///
     /// # Errors
-    /// If the file cannot be read, is foreign, damaged, or of another version.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ModelError> {
-        Ok(Self::from(Model::from_file(path)?))
+    /// If one cannot be read, is foreign, damaged, of another version or of another specialist.
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self, FolderError> {
+        let [decide, ping, example] = Specialist::ALL.map(|specialist| {
+            let file = folder.as_ref().join(specialist.file());
+            Model::from_file(specialist, &file).map_err(|source| FolderError { file, source })
+        });
+        Ok(Self::of([decide?, ping?, example?]))
+    }
+
+    fn of(models: [Model; Specialist::ALL.len()]) -> Self {
+        Self {
+            specialists: models.map(|model| {
+                let session = model.session();
+                (model, session)
+            }),
+            gathered: Vec::with_capacity(MAX_BATCH),
+            places: Vec::with_capacity(MAX_BATCH),
+            decoded: Vec::with_capacity(MAX_BATCH),
+            ping: PingTask::default(),
+        }
+    }
+
+    /// The same models, asked this about echo requests.
+    #[must_use]
+    pub const fn with_ping(mut self, ping: PingTask) -> Self {
+        self.ping = ping;
+        self
     }
 
     /// Answers for one diverted frame.
     pub fn answer(&mut self, diverted: &Diverted, frame: &[u8]) -> EmbeddedAnswer {
-        let prompt = prompt(&diverted.class, frame);
-        let Decoded { tokens, probability } = self.complete(&prompt);
-        EmbeddedAnswer {
-            action: action(&tokens),
-            probability,
-            prompt_tokens: prompt.len() as u32,
-            answer_tokens: tokens.len() as u32,
+        let prompt = prompt(&diverted.class, frame, self.ping);
+        let decoded = self.complete(&prompt);
+        spell(diverted.class.port, &prompt, &decoded)
+    }
+
+    /// Answers for several diverted frames, those of one task in one pass, quick tasks first. `done` gets each
+    /// answer as soon as there is one, with its frame's number.
+    pub fn answer_batch<'a>(
+        &mut self,
+        frames: impl Iterator<Item = (&'a Diverted, &'a [u8])> + Clone,
+        mut done: impl FnMut(usize, EmbeddedAnswer),
+    ) {
+        for task in Task::ALL {
+            self.gathered.clear();
+            self.places.clear();
+            for (place, (diverted, frame)) in frames.clone().enumerate() {
+                let prompt = prompt(&diverted.class, frame, self.ping);
+                if prompt.task() == task {
+                    self.gathered.push(prompt);
+                    self.places.push(place);
+                }
+            }
+            let (model, session) = &mut self.specialists[Specialist::of(task) as usize];
+            model.answer_batch(session, &self.gathered, &mut self.decoded);
+            for ((prompt, decoded), &place) in self.gathered.iter().zip(&self.decoded).zip(&self.places) {
+                let port = frames.clone().nth(place).map_or(PortId(0), |(diverted, _)| diverted.class.port);
+                done(place, spell(port, prompt, decoded));
+            }
         }
+    }
+
+    /// Answers any question. `None`: no prompt can say it (an echo request with options, a message that is too long).
+    pub fn ask(&mut self, question: &Question<'_>) -> Option<Spoken> {
+        let exchanges: Vec<_>;
+        let prompt = match question {
+            Question::Triage(key) => tokens::triage_prompt(key),
+            Question::Repair { allowed, faults } => tokens::repair_prompt(*allowed, faults),
+            Question::PingDelta(frame) => tokens::delta_prompt(frame)?,
+            Question::PingFull(frame) => tokens::frame_prompt(frame)?,
+            Question::Example { exchanges, .. } => {
+                let borrowed: Vec<_> = exchanges.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+                tokens::example_prompt(&borrowed)?
+            }
+        };
+        let Decoded { tokens: answer, probability } = self.complete(&prompt);
+        let said = match question {
+            Question::Triage(_) => {
+                let (kind, advice) = tokens::triage_of(&answer)?;
+                Said::Triage(kind, Some(advice))
+            }
+            Question::Repair { .. } => Said::Repair(tokens::repair_of(&answer)),
+            Question::PingDelta(_) => Said::PingDelta(tokens::delta_of(&answer)),
+            Question::PingFull(_) => Said::PingFull(tokens::frame_of(&answer)?),
+            Question::Example { exchanges: shown, request } => {
+                exchanges = shown.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+                let template = tokens::template_of(&answer, &exchanges);
+                Said::Example(
+                    template.and_then(|template| template.reply(request)).map(|reply| reply.to_vec()),
+                )
+            }
+        };
+        Some(Spoken {
+            said,
+            probability: Some(probability),
+            prompt_tokens: prompt.tokens().len() as u32,
+            answer_tokens: answer.len() as u32,
+        })
     }
 
     /// The most probable answer to any prompt.
     pub fn complete(&mut self, prompt: &Prompt) -> Decoded {
-        self.model.answer(&mut self.session, prompt)
+        let (model, session) = &mut self.specialists[Specialist::of(prompt.task()) as usize];
+        model.answer(session, prompt)
     }
 
-    /// How many parameters the model has.
-    pub const fn parameters(&self) -> usize {
-        self.model.parameters()
+    /// The most probable answer to each of `prompts`, which are all of one specialist's tasks. `out` is cleared first.
+    pub fn complete_batch(&mut self, specialist: Specialist, prompts: &[Prompt], out: &mut Vec<Decoded>) {
+        debug_assert!(prompts.iter().all(|prompt| Specialist::of(prompt.task()) == specialist));
+        let (model, session) = &mut self.specialists[specialist as usize];
+        model.answer_batch(session, prompts, out);
     }
 
-    /// One line for reports: sizes, hash, training, kernel.
+    /// One of the models.
+    pub const fn model(&self, specialist: Specialist) -> &Model {
+        &self.specialists[specialist as usize].0
+    }
+
+    /// How many parameters the models have together.
+    pub fn parameters(&self) -> usize {
+        self.specialists.iter().map(|(model, _)| model.parameters()).sum()
+    }
+
+    /// One line for reports: sizes, hash, training of each, then the kernel.
     pub fn describe(&self) -> String {
-        format!("{}; int8 on {}", self.model.describe(), self.session.backend().name())
+        let models: Vec<String> = self.specialists.iter().map(|(model, _)| model.describe()).collect();
+        format!("{}; int8 on {}", models.join("; "), self.specialists[0].1.backend().name())
     }
 }
 
-impl From<Model> for Embedded {
-    fn from(model: Model) -> Self {
-        Self { session: model.session(), model }
+/// What was decoded, as an answer about a frame that came in by `port`.
+fn spell(port: PortId, prompt: &Prompt, decoded: &Decoded) -> EmbeddedAnswer {
+    EmbeddedAnswer {
+        action: action(port, prompt.task(), &decoded.tokens),
+        advice: tokens::triage_of(&decoded.tokens).map(|(_, advice)| advice),
+        probability: decoded.probability,
+        prompt_tokens: prompt.tokens().len() as u32,
+        answer_tokens: decoded.tokens.len() as u32,
     }
 }
 
-/// The prompt for a frame: the ping task for echo requests that were diverted as such or for their
-/// checksum, otherwise the class key.
-pub fn prompt(key: &ClassKey, frame: &[u8]) -> Prompt {
-    let ping = matches!(key.reason, Anomaly::EchoRequest | Anomaly::IcmpChecksum);
-    ping.then(|| tokens::ping_prompt(frame)).flatten().unwrap_or_else(|| tokens::triage_prompt(key))
+/// The prompt for a frame: a ping task for echo requests that were diverted as such (or, with the verdicts of
+/// ping-delta, for their checksum), otherwise the class key.
+pub fn prompt(key: &ClassKey, frame: &[u8], ping: PingTask) -> Prompt {
+    let full = ping == PingTask::Full && key.reason == Anomaly::EchoRequest;
+    let delta = matches!(key.reason, Anomaly::EchoRequest | Anomaly::IcmpChecksum);
+    (full.then(|| tokens::frame_prompt(frame)).flatten())
+        .or_else(|| delta.then(|| tokens::delta_prompt(frame)).flatten())
+        .unwrap_or_else(|| tokens::triage_prompt(key))
 }
 
-/// What an answer says. Decoding keeps to the grammar, so it always says something.
-pub fn action(answer: &[u8]) -> OwnedAction {
-    let kind = answer.first().and_then(|&token| tokens::action_of(token));
-    match (kind, answer) {
-        (Some(ActionKind::EchoReply), [_, digits @ .., tokens::EOS]) => {
-            tokens::echo_delta(digits).map_or(OwnedAction::Symbolic(ActionKind::Drop), OwnedAction::EchoReply)
+/// What an answer to a prompt of this task says. Decoding keeps to the grammar, so it always says something. A
+/// whole frame is to leave by the port that the request came in by.
+pub fn action(port: PortId, task: Task, answer: &[u16]) -> OwnedAction {
+    let drop = OwnedAction::Symbolic(ActionKind::Drop);
+    match task {
+        Task::PingDelta => tokens::delta_of(answer).map_or(drop, OwnedAction::EchoReply),
+        Task::PingFull => tokens::frame_of(answer).map_or(drop, |frame| OwnedAction::Inject { port, frame }),
+        Task::Triage | Task::Repair | Task::Example => {
+            tokens::triage_of(answer).map_or(drop, |(kind, _)| OwnedAction::Symbolic(kind))
         }
-        (Some(kind), _) => OwnedAction::Symbolic(kind),
-        (None, _) => OwnedAction::Symbolic(ActionKind::Drop),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use smoltcp::phy::ChecksumCapabilities;
-    use smoltcp::wire::{
-        EthernetFrame, EthernetProtocol, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr,
-    };
-    use stack::{Direction, EchoDelta, PortId, Posture};
+    use crate::testing::{diverted, echo_request};
+    use stack::{Direction, PortId, Posture};
 
     fn key(reason: Anomaly) -> ClassKey {
         let fields = heapless::Vec::new();
         ClassKey { reason, port: PortId(0), direction: Direction::ToSelf, posture: Posture::Balanced, fields }
     }
 
-    /// An Ethernet frame with an echo message whose fields vary with `seed`.
-    fn echo(seed: u32, ttl: u8, reply: bool) -> Vec<u8> {
-        let data = &seed.to_be_bytes();
-        let (ident, seq_no) = ((seed >> 7) as u16, (seed >> 3) as u16);
-        let icmp = match reply {
-            false => Icmpv4Repr::EchoRequest { ident, seq_no, data },
-            true => Icmpv4Repr::EchoReply { ident, seq_no, data },
-        };
-        let ip = Ipv4Repr {
-            src_addr: (seed ^ 0x0a00_0000).into(),
-            dst_addr: [10, 0, 1, 1].into(),
-            next_header: IpProtocol::Icmp,
-            payload_len: icmp.buffer_len(),
-            hop_limit: ttl,
-        };
-        let mut frame = vec![0; 14 + ip.buffer_len() + icmp.buffer_len()];
-        EthernetFrame::new_unchecked(&mut frame).set_ethertype(EthernetProtocol::Ipv4);
-        let checksums = ChecksumCapabilities::default();
-        ip.emit(&mut Ipv4Packet::new_unchecked(&mut frame[14..]), &checksums);
-        icmp.emit(&mut Icmpv4Packet::new_unchecked(&mut frame[34..]), &checksums);
-        frame
-    }
-
-    fn delta(frame: &[u8]) -> EchoDelta {
-        let ip = Ipv4Packet::new_checked(&frame[14..]).unwrap();
-        let icmp = Icmpv4Packet::new_checked(ip.payload()).unwrap();
-        EchoDelta {
-            ttl: ip.hop_limit(),
-            ip_checksum: ip.checksum(),
-            icmp_type: icmp.msg_type().into(),
-            icmp_checksum: icmp.checksum(),
-        }
-    }
-
-    #[test]
-    fn echo_requests_get_the_digits_that_smoltcp_would_write() {
-        let mut embedded = Embedded::new().unwrap();
-        let (mut right, total) = (0, 500);
-        for index in 0..total {
-            let (seed, ttl) =
-                (0x9e37_79b9_u32.wrapping_mul(index + 1), [64, 63, 128, 255, 57, 113][index as usize % 6]);
-            let prompt = prompt(&key(Anomaly::EchoRequest), &echo(seed, ttl, false));
-            let answer = embedded.complete(&prompt);
-            right +=
-                u32::from(action(&answer.tokens) == OwnedAction::EchoReply(delta(&echo(seed, 64, true))));
-        }
-        assert!(right * 1000 >= total * 995, "{right} of {total}");
-    }
-
     #[test]
     fn the_task_depends_on_the_reason_and_on_what_the_frame_is() {
-        let frame = echo(1, 64, false);
-        let task = |reason, frame: &[u8]| prompt(&key(reason), frame)[1];
-        assert_eq!(task(Anomaly::EchoRequest, &frame), tokens::PING);
-        assert_eq!(task(Anomaly::IcmpChecksum, &frame), tokens::PING);
-        assert_eq!(task(Anomaly::Ipv4Land, &frame), tokens::TRIAGE);
+        let frame = echo_request(b"0123");
+        let task = |reason, frame: &[u8]| prompt(&key(reason), frame, PingTask::Delta).task();
+        assert_eq!(task(Anomaly::EchoRequest, &frame), Task::PingDelta);
+        assert_eq!(task(Anomaly::IcmpChecksum, &frame), Task::PingDelta);
+        assert_eq!(task(Anomaly::Ipv4Land, &frame), Task::Triage);
         for cut in 0..frame.len() - 4 {
-            assert_eq!(task(Anomaly::EchoRequest, &frame[..cut]), tokens::TRIAGE, "{cut}");
+            assert_eq!(task(Anomaly::EchoRequest, &frame[..cut]), Task::Triage, "{cut}");
         }
-        assert_eq!(task(Anomaly::EchoRequest, &echo(1, 64, true)), tokens::TRIAGE);
+        let mut reply = frame;
+        reply[34] = 0;
+        assert_eq!(task(Anomaly::EchoRequest, &reply), Task::Triage);
     }
 
     #[test]
-    fn wrong_checksums_are_told_to_the_model_and_it_drops() {
-        let mut embedded = Embedded::new().unwrap();
+    fn whole_frames_are_asked_for_where_they_fit_and_come_back_as_frames() {
+        let task =
+            |reason, payload: &[u8]| prompt(&key(reason), &echo_request(payload), PingTask::Full).task();
+        assert_eq!(task(Anomaly::EchoRequest, &[0; 56]), Task::PingFull);
+        assert_eq!(task(Anomaly::EchoRequest, &[0; 57]), Task::PingDelta);
+        assert_eq!(task(Anomaly::IcmpChecksum, &[0; 8]), Task::PingDelta);
+        let mut embedded = Embedded::new().unwrap().with_ping(PingTask::Full);
+        let request = echo_request(b"payload");
+        let answer = embedded.answer(&diverted(Anomaly::EchoRequest), &request);
+        let OwnedAction::Inject { port: PortId(0), frame } = answer.action else { panic!("{answer:?}") };
+        // Addresses on both layers change places; the payload comes back.
+        assert_eq!([&frame[..6], &frame[6..12]], [&request[6..12], &request[..6]]);
+        assert_eq!([&frame[26..30], &frame[30..34]], [&request[30..34], &request[26..30]]);
+        assert_eq!(frame[38..], request[38..]);
+    }
+
+    #[test]
+    fn wrong_checksums_are_told_to_the_model() {
         for (byte, verdicts) in [
             (24, [tokens::CHECKSUM_BAD, tokens::CHECKSUM_OK]),
             (36, [tokens::CHECKSUM_OK, tokens::CHECKSUM_BAD]),
         ] {
-            let mut frame = echo(5, 64, false);
+            let mut frame = echo_request(b"0123");
             frame[byte] ^= 0x10;
-            let prompt = prompt(&key(Anomaly::IcmpChecksum), &frame);
-            assert_eq!(prompt[2..4], verdicts);
-            assert_eq!(action(&embedded.complete(&prompt).tokens), OwnedAction::Symbolic(ActionKind::Drop));
+            assert_eq!(prompt(&key(Anomaly::IcmpChecksum), &frame, PingTask::Full).tokens()[2..4], verdicts);
         }
     }
 
     #[test]
+    fn batches_of_mixed_tasks_answer_as_single_frames_do() {
+        let mut embedded = Embedded::new().unwrap();
+        let frames: Vec<_> = (0..40_u8)
+            .map(|number| match number % 3 {
+                0 => (diverted(Anomaly::EchoRequest), echo_request(&[number; 9])),
+                1 => (diverted(Anomaly::SnapIpv4), vec![number; 60]),
+                _ => (diverted(Anomaly::ALL[usize::from(number)]), echo_request(&[number])),
+            })
+            .collect();
+        let mut found = vec![None; frames.len()];
+        let mut order = Vec::new();
+        embedded.answer_batch(frames.iter().map(|(d, frame)| (d, &frame[..])), |at, answer| {
+            assert_eq!(found[at].replace(answer), None);
+            order.push(prompt(&frames[at].0.class, &frames[at].1, PingTask::Delta).task());
+        });
+        assert!(order.is_sorted() && order.first() < order.last());
+        for ((diverted, frame), found) in frames.iter().zip(found) {
+            assert_eq!(found.unwrap(), embedded.answer(diverted, frame));
+        }
+    }
+
+    #[test]
+    fn every_question_has_an_answer_that_counts_its_tokens() {
+        let mut embedded = Embedded::new().unwrap();
+        let (key, frame) = (key(Anomaly::SnapIpv4), echo_request(b"0123"));
+        let exchanges = [(vec![1, 2], vec![2, 1])];
+        for question in [
+            Question::Triage(&key),
+            Question::Repair { allowed: stack::answer::Fixes::default(), faults: &[Anomaly::SnapIpv4] },
+            Question::PingDelta(&frame),
+            Question::PingFull(&frame),
+            Question::Example { exchanges: &exchanges, request: &[3, 4] },
+        ] {
+            let spoken = embedded.ask(&question).unwrap();
+            assert!(spoken.prompt_tokens > 2 && spoken.answer_tokens > 1, "{spoken:?}");
+        }
+        assert_eq!(embedded.ask(&Question::PingFull(&frame[..20])), None);
+    }
+
+    #[test]
     fn any_tokens_mean_an_action() {
-        assert_eq!(action(&[]), OwnedAction::Symbolic(ActionKind::Drop));
-        assert_eq!(action(&[tokens::PAD, tokens::EOS]), OwnedAction::Symbolic(ActionKind::Drop));
-        let cut = [tokens::action(ActionKind::EchoReply), 4, 0, tokens::EOS];
-        assert_eq!(action(&cut), OwnedAction::Symbolic(ActionKind::Drop));
+        let drop = OwnedAction::Symbolic(ActionKind::Drop);
+        for task in Task::ALL {
+            assert_eq!(action(PortId(0), task, &[]), drop);
+            assert_eq!(action(PortId(0), task, &[tokens::PAD, tokens::EOS]), drop);
+            let cut = [tokens::action(ActionKind::EchoReply), 4, 0, tokens::EOS];
+            assert_eq!(action(PortId(0), task, &cut), drop);
+        }
     }
 }

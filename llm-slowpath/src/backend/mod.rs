@@ -1,17 +1,24 @@
 //! Backends: what turns a diverted frame into an answer, in this process or over HTTP.
 
 pub mod embedded;
+mod examinee;
 pub mod openai;
 mod spec;
 
-pub use embedded::Embedded;
+pub use embedded::{Embedded, PingTask};
+pub use examinee::Examinee;
 pub use openai::{OpenAi, OpenAiConfig};
 pub use spec::BackendSpec;
 
 use crate::answer::OwnedAction;
 use crate::error::BackendError;
-use crate::prompt::{decode, schema::Task};
-use stack::{Anomaly, Diverted};
+use crate::model::MAX_BATCH;
+use crate::prompt::decode::{DecodeError, Decoded, decode};
+use crate::prompt::schema::{Form, REASON};
+use crate::question::Said;
+use embedded::EmbeddedAnswer;
+use stack::answer::Advice;
+use stack::{ActionKind, Anomaly, Diverted};
 
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +38,9 @@ pub struct BackendAnswer {
     pub reason: Anomaly,
     /// What to do.
     pub action: OwnedAction,
+    /// How far the answer reaches and how long it holds, if the backend says so. For rules to come; approval does not
+    /// look at it.
+    pub advice: Option<Advice>,
     /// How sure the model is, where the backend knows.
     pub probability: Option<f32>,
     /// Tokens that the model read; 0 where the backend does not say.
@@ -46,21 +56,54 @@ pub trait LocalBackend: Send {
     /// # Errors
     /// Whatever the model cannot answer.
     fn answer(&mut self, request: &Request) -> Result<BackendAnswer, BackendError>;
+
+    /// How many questions it likes to be asked at once, if so many wait.
+    fn batch(&self) -> usize {
+        1
+    }
+
+    /// Answers several questions. `done` gets each answer as soon as there is one, with its question's number.
+    fn answer_batch(
+        &mut self,
+        requests: &[Request],
+        done: &mut dyn FnMut(usize, Result<BackendAnswer, BackendError>),
+    ) {
+        for (at, request) in requests.iter().enumerate() {
+            done(at, self.answer(request));
+        }
+    }
 }
 
 /// The embedded model is not asked for the nonce and the reason: its prompts have no words for the one,
 /// and its answers none for the other. They are those of the request.
 impl LocalBackend for Embedded {
     fn answer(&mut self, request: &Request) -> Result<BackendAnswer, BackendError> {
-        let said = Self::answer(self, &request.diverted, &request.frame);
-        Ok(BackendAnswer {
-            nonce: request.diverted.nonce,
-            reason: request.diverted.reason(),
-            action: said.action,
-            probability: Some(said.probability),
-            prompt_tokens: said.prompt_tokens,
-            answer_tokens: said.answer_tokens,
-        })
+        Ok(answer(request, Self::answer(self, &request.diverted, &request.frame)))
+    }
+
+    fn batch(&self) -> usize {
+        MAX_BATCH
+    }
+
+    fn answer_batch(
+        &mut self,
+        requests: &[Request],
+        done: &mut dyn FnMut(usize, Result<BackendAnswer, BackendError>),
+    ) {
+        let frames = requests.iter().map(|request| (&request.diverted, &request.frame[..]));
+        Self::answer_batch(self, frames, |at, said| done(at, Ok(answer(&requests[at], said))));
+    }
+}
+
+fn answer(request: &Request, said: EmbeddedAnswer) -> BackendAnswer {
+    BackendAnswer {
+        nonce: request.diverted.nonce,
+        reason: request.diverted.reason(),
+        action: said.action,
+        advice: said.advice,
+        probability: Some(said.probability),
+        prompt_tokens: said.prompt_tokens,
+        answer_tokens: said.answer_tokens,
     }
 }
 
@@ -95,11 +138,20 @@ impl<B: LocalBackend + 'static> From<B> for Backend {
 
 /// What a general model wrote, as an answer.
 pub(crate) fn read(request: &Request, text: &str, tokens: (u32, u32)) -> Result<BackendAnswer, BackendError> {
-    let decoded = decode::decode(Task::of(request.diverted.reason()), text)?;
+    let Decoded { nonce, reason, said } = decode(Form::of(request.diverted.reason()), text)?;
+    let action = match said {
+        Said::Triage(kind, _) => OwnedAction::Symbolic(kind),
+        Said::PingDelta(Some(delta)) => OwnedAction::EchoReply(delta),
+        // The last three are answers to the exam alone.
+        Said::PingDelta(None) | Said::Repair(_) | Said::PingFull(_) | Said::Example(_) => {
+            OwnedAction::Symbolic(ActionKind::Drop)
+        }
+    };
     Ok(BackendAnswer {
-        nonce: decoded.nonce,
-        reason: decoded.reason,
-        action: decoded.action,
+        nonce,
+        reason: reason.ok_or(DecodeError::MissingKey(REASON))?,
+        action,
+        advice: None,
         probability: None,
         prompt_tokens: tokens.0,
         answer_tokens: tokens.1,

@@ -8,14 +8,17 @@ mod wire;
 use super::{BackendAnswer, Request};
 use crate::error::quote::quote;
 use crate::error::{BackendError, HttpError, SetupError};
-use crate::prompt::schema::Task;
-use crate::prompt::text;
+use crate::prompt::decode::{DecodeError, decode};
+use crate::prompt::schema::Form;
+use crate::prompt::{exam, text};
+use crate::question::{Question, Spoken};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, StatusCode, Url, redirect};
 use std::env;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use wire::Parts;
 
 /// Most bytes of a response that are read.
 pub const MAX_BODY: usize = 1 << 20;
@@ -126,20 +129,37 @@ impl OpenAi {
     /// # Errors
     /// No usable answer; see [`BackendError`].
     pub async fn answer(&self, request: &Request) -> Result<BackendAnswer, BackendError> {
-        let task = Task::of(request.diverted.reason());
+        let form = Form::of(request.diverted.reason());
         let user = text::frame_part(&request.diverted, &request.frame).map_err(BackendError::Frame)?;
-        let completion = self.complete(task, &user).await?;
+        let completion = self.complete(form, Parts { system: text::system(), user: &user }).await?;
         let (content, tokens) = completion.answer()?;
         super::read(request, content, tokens)
     }
 
+    /// Asks the server one question of the exam. Dropping the future closes the exchange. Several can be asked at once.
+    ///
+    /// # Errors
+    /// [`BackendError::Question`] where no prompt can say it, nothing being sent then; otherwise no usable answer.
+    pub async fn ask(&self, question: &Question<'_>) -> Result<Spoken, BackendError> {
+        let task = question.task();
+        let exam::Prompt { nonce, text } = exam::prompt(question).map_err(BackendError::Question)?;
+        let parts = Parts { system: exam::system(task), user: &text };
+        let completion = self.complete(Form::Exam(task), parts).await?;
+        let (content, (prompt_tokens, answer_tokens)) = completion.answer()?;
+        let decoded = decode(Form::Exam(task), content)?;
+        if decoded.nonce != nonce {
+            return Err(DecodeError::WrongNonce { said: decoded.nonce, given: nonce }.into());
+        }
+        Ok(Spoken { said: decoded.said, probability: None, prompt_tokens, answer_tokens })
+    }
+
     /// One exchange, or two when the server does not know `response_format`.
-    async fn complete(&self, task: Task, user: &str) -> Result<wire::Completion, HttpError> {
-        let ask = |schema| wire::ask(self.model.as_deref(), self.max_tokens, user, schema);
+    async fn complete(&self, form: Form, parts: Parts<'_>) -> Result<wire::Completion, HttpError> {
+        let ask = |schema| wire::ask(self.model.as_deref(), self.max_tokens, parts, schema);
         if self.plain.load(Ordering::Relaxed) {
             return self.post(&ask(None)).await;
         }
-        match self.post(&ask(Some(task))).await {
+        match self.post(&ask(Some(form))).await {
             Err(HttpError::Status { code: 400, .. }) => {
                 let completion = self.post(&ask(None)).await?;
                 // Only now is it known that the format was the reason.

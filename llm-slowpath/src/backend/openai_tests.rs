@@ -2,10 +2,14 @@
 
 use super::*;
 use crate::answer::OwnedAction;
+use crate::backend::Examinee;
 use crate::error::BackendError as B;
 use crate::prompt::decode::DecodeError;
-use crate::testing::server::{Act, Seen, Server, choose, completion};
+use crate::prompt::tokens::Task;
+use crate::question::Said;
+use crate::testing::server::{Act, Seen, Server, choose, completion, say, shown};
 use crate::testing::{diverted, echo_request};
+use stack::answer::{Advice, Fix, Fixes, Lifetime, Scope};
 use stack::{ActionKind, Anomaly, EchoDelta};
 
 fn request(reason: Anomaly) -> Request {
@@ -172,4 +176,76 @@ fn endpoints_and_loopback() {
     ] {
         assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
     }
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A question of each task on which `then` is called with an answer to it.
+fn each_task(mut then: impl FnMut(Question<'_>, Said)) {
+    let class = diverted(Anomaly::Ipv4Land).class;
+    let advice = Advice { scope: Scope::Source, lifetime: Lifetime::Medium };
+    then(Question::Triage(&class), Said::Triage(ActionKind::Drop, Some(advice)));
+    let fixes = Fixes::NONE.with(Fix::StripTag);
+    let repair = Question::Repair { allowed: fixes, faults: &[Anomaly::VlanPriorityTag] };
+    then(repair, Said::Repair(Some(fixes)));
+    then(repair, Said::Repair(None));
+    let frame = echo_request(b"0123456789");
+    let delta = EchoDelta { ttl: 64, ip_checksum: 0xffff, icmp_type: 0, icmp_checksum: 7 };
+    then(Question::PingDelta(&frame), Said::PingDelta(Some(delta)));
+    then(Question::PingDelta(&frame), Said::PingDelta(None));
+    then(Question::PingFull(&frame), Said::PingFull(frame.clone()));
+    let exchanges = [(vec![1, 2], vec![2, 1])];
+    then(Question::Example { exchanges: &exchanges, request: &[3, 4] }, Said::Example(Some(vec![4, 3])));
+}
+
+#[test]
+fn a_server_takes_the_exam() {
+    let mut tasks = Vec::new();
+    each_task(|question, said| {
+        let server = Server::start(say(said.clone()));
+        let mut examinee = Examinee::try_from(client(&server.url(), None)).unwrap();
+        assert!(examinee.embedded().is_none());
+        let spoken = examinee.ask(&question, PATIENCE).unwrap().unwrap();
+        assert_eq!(spoken, Spoken { said, probability: None, prompt_tokens: 400, answer_tokens: 20 });
+        let [seen] = &server.seen()[..] else { panic!() };
+        let format = &seen.body["response_format"]["json_schema"];
+        assert_eq!(format["name"], question.task().name());
+        assert_eq!(&format["schema"], Form::Exam(question.task()).schema());
+        assert_eq!(seen.body["messages"][0]["content"], exam::system(question.task()));
+        tasks.push(question.task());
+    });
+    assert!(Task::ALL.iter().all(|task| tasks.contains(task)));
+}
+
+#[test]
+fn an_answer_to_another_question_or_another_task_is_refused() {
+    each_task(|question, said| {
+        let server = Server::start(move |_| completion(&crate::testing::written(1, None, &said).to_string()));
+        let mut examinee = Examinee::try_from(client(&server.url(), None)).unwrap();
+        let error = examinee.ask(&question, PATIENCE).unwrap_err();
+        assert!(matches!(error, B::Decode(DecodeError::WrongNonce { said: 1, .. })), "{error:?}");
+        let given = shown(&server.seen()[0])["nonce"].as_str().unwrap().to_owned();
+        assert!(error.to_string().contains(&given), "{error}");
+    });
+    let server = Server::start(say(Said::Example(None)));
+    let mut examinee = Examinee::try_from(client(&server.url(), None)).unwrap();
+    let frame = echo_request(b"");
+    let error = examinee.ask(&Question::PingFull(&frame), PATIENCE).unwrap_err();
+    assert_eq!(error, B::Decode(DecodeError::UnknownKey("reply".into())));
+}
+
+#[test]
+fn what_no_prompt_can_say_is_not_sent_and_a_hanging_server_ends_in_time() {
+    let server = Server::start(|_| Act::Hang);
+    let client = client(&server.url(), None);
+    let mut examinee = Examinee::try_from(client).unwrap();
+    let long = echo_request(&[0; 57]);
+    assert_eq!(examinee.ask(&Question::PingFull(&long), PATIENCE), Ok(None));
+    assert_eq!(examinee.ask(&Question::Example { exchanges: &[], request: &[] }, PATIENCE), Ok(None));
+    assert_eq!(server.seen().len(), 0);
+    let started = std::time::Instant::now();
+    let error = examinee.ask(&Question::PingDelta(&long), Duration::from_millis(50)).unwrap_err();
+    assert_eq!(error, B::Http(HttpError::Timeout));
+    // The client's own limit is half a second.
+    assert!(started.elapsed() < Duration::from_millis(400), "{:?}", started.elapsed());
 }

@@ -1,19 +1,19 @@
 //! `--backend`: how people name a backend.
 
-use super::{Backend, Embedded, OpenAi, OpenAiConfig};
+use super::{Backend, Embedded, Examinee, OpenAi, OpenAiConfig, PingTask};
 use crate::error::SetupError;
 use crate::error::quote::quote;
 use reqwest::Url;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// A backend, named but not yet set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackendSpec {
-    /// `embedded`: the model whose weights are in the binary.
+    /// `embedded`: the models whose weights are in the binary.
     Embedded {
-        /// `embedded:PATH`: weights from this file instead.
+        /// `embedded:PATH`: the weights in this folder instead.
         weights: Option<PathBuf>,
     },
     /// `openai:URL[#MODEL]`: an OpenAI-compatible server.
@@ -26,22 +26,36 @@ pub enum BackendSpec {
 }
 
 impl BackendSpec {
-    /// Sets the backend up. To a server nothing is sent yet.
+    /// Sets the backend up; the embedded model is asked `ping` about echo requests. To a server nothing is sent yet.
     ///
     /// # Errors
     /// Unusable weights, TLS roots or key.
-    pub fn open(&self) -> Result<Backend, SetupError> {
+    pub fn open(&self, ping: PingTask) -> Result<Backend, SetupError> {
         Ok(match self {
-            Self::Embedded { weights: None } => Embedded::new()?.into(),
-            Self::Embedded { weights: Some(path) } => Embedded::from_file(path)
-                .map_err(|source| SetupError::WeightsFile { file: path.display().to_string(), source })?
-                .into(),
-            Self::OpenAi { base, model } => {
-                let config = OpenAiConfig { model: model.clone(), ..OpenAiConfig::new(base.clone()) };
-                OpenAi::new(config)?.into()
-            }
+            Self::Embedded { weights } => embedded(weights.as_deref())?.with_ping(ping).into(),
+            Self::OpenAi { base, model } => client(base, model.clone())?.into(),
         })
     }
+
+    /// Sets the backend up for the exam. To a server nothing is sent yet.
+    ///
+    /// # Errors
+    /// Unusable weights, TLS roots or key, or no runtime to be had.
+    pub fn examinee(&self) -> Result<Examinee, SetupError> {
+        match self {
+            Self::Embedded { weights } => Ok(embedded(weights.as_deref())?.into()),
+            Self::OpenAi { base, model } => client(base, model.clone())?.try_into(),
+        }
+    }
+}
+
+fn embedded(weights: Option<&Path>) -> Result<Embedded, SetupError> {
+    let Some(path) = weights else { return Ok(Embedded::new()?) };
+    Ok(Embedded::from_folder(path)?)
+}
+
+fn client(base: &Url, model: Option<String>) -> Result<OpenAi, SetupError> {
+    OpenAi::new(OpenAiConfig { model, ..OpenAiConfig::new(base.clone()) })
 }
 
 impl FromStr for BackendSpec {
@@ -95,12 +109,14 @@ impl fmt::Display for BackendSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Specialist;
+    use std::path::Path;
 
     #[test]
     fn specs_round_trip() {
         for text in [
             "embedded",
-            "embedded:w.safetensors",
+            "embedded:weights/new",
             "openai:http://127.0.0.1:8080/",
             "openai:https://api.openai.com/v1#gpt-5-mini",
         ] {
@@ -116,10 +132,37 @@ mod tests {
     #[test]
     fn specs_open() {
         for text in ["embedded", "openai:http://127.0.0.1:1/", "openai:https://127.0.0.1:1/"] {
-            text.parse::<BackendSpec>().unwrap().open().unwrap();
+            let spec = text.parse::<BackendSpec>().unwrap();
+            spec.open(PingTask::Delta).unwrap();
+            assert_eq!(spec.examinee().unwrap().embedded().is_some(), text == "embedded");
         }
-        let missing = "embedded:/nonexistent/weights".parse::<BackendSpec>().unwrap().open().unwrap_err();
-        assert!(missing.to_string().contains("/nonexistent/weights"), "{missing}");
+        let missing = "embedded:/nonexistent/weights".parse::<BackendSpec>().unwrap();
+        for error in [missing.open(PingTask::Full).unwrap_err(), missing.examinee().unwrap_err()] {
+            assert!(error.to_string().contains("/nonexistent/weights"), "{error}");
+        }
+    }
+
+    #[test]
+    fn folders_of_weights_open_and_the_file_that_is_wrong_is_named() {
+        let open = |folder: &Path| {
+            format!("embedded:{}", folder.display()).parse::<BackendSpec>()?.open(PingTask::Delta)
+        };
+        let error = open(Path::new("/nonexistent")).unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/softrouter-decide.safetensors"), "{error}");
+
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("model");
+        open(&ours).unwrap();
+        let folder = std::env::temp_dir().join(format!("softrouter-weights-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let [decide, ping, example] = Specialist::ALL.map(Specialist::file);
+        std::fs::copy(ours.join(&decide), folder.join(&decide)).unwrap();
+        let error = open(&folder).unwrap_err().to_string();
+        assert!(error.contains(&ping) && error.contains("cannot read"), "{error}");
+        std::fs::copy(ours.join(&ping), folder.join(&ping)).unwrap();
+        std::fs::copy(ours.join(&ping), folder.join(&example)).unwrap();
+        let error = open(&folder).unwrap_err().to_string();
+        assert!(error.contains(&example) && error.contains("of `ping`, not of `example`"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

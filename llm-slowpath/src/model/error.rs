@@ -25,6 +25,14 @@ pub enum ModelError {
         /// The file's format.
         found: String,
     },
+    /// Written for another specialist.
+    #[error("these are the weights of `{found}`, not of `{wanted}`")]
+    Specialist {
+        /// The file's specialist.
+        found: String,
+        /// Whose weights were asked for.
+        wanted: &'static str,
+    },
     /// The tensors are not what was written.
     #[error("the weights are damaged: their hash is {computed:016x}, the file says {stored}")]
     Damaged {

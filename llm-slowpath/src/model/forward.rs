@@ -1,159 +1,128 @@
-//! The forward pass: tokens in, the last token's features out, with a cache of keys and values.
+//! The forward pass: rows of any texts in, the tokens that are chosen next out.
 
-use super::attention::{CONTEXT, attend, gate, norm, rotate};
-use super::kernel::{Backend, Kernel, Portable, Precision, Reference, Rows};
+use super::attention::{attend, gate, norm, rotate};
+use super::cache::Slot;
+use super::kernel::{Kernel, Rows};
 use super::linear::{Linear, quantise};
-use super::simd::{with_avx2, with_avx512_vnni};
+use super::logits::{Chosen, choose};
 use super::weights::{Model, Shape};
+use crate::prompt::tokens::Choices;
 
-/// Everything that one answer needs beside the weights; made once, used for one answer after another.
+/// Most rows of a pass. Activations of so many stay in the processor's nearest caches, and each weight that is
+/// loaded serves many of them.
+pub(super) const ROWS: usize = 64;
+
+/// One token on its way through the layers. Rows do not know of each other, but for the keys and values of those
+/// before them in their slot: so it does not matter which are computed together.
 #[derive(Debug)]
-pub struct Session {
-    backend: Backend,
-    precision: Precision,
-    /// Tokens seen.
-    length: usize,
-    /// `[layer][head][feature][CONTEXT]`.
-    keys: Vec<f32>,
-    /// `[layer][head][CONTEXT][feature]`.
-    values: Vec<f32>,
-    /// The residual stream, `[token][width]`.
-    stream: Vec<f32>,
-    /// Input or output of a matrix product, `[token][width]`.
-    narrow: Vec<f32>,
-    /// Queries, keys and values, `[token][3 * width]`.
-    qkv: Vec<f32>,
-    /// Gates and ups, `[token][2 * inner]`.
-    wide: Vec<f32>,
-    /// Their product, `[token][inner]`.
-    inner: Vec<f32>,
-    quantised: Quantised,
-    /// Features of the last token, normed: what the logits are made of.
+pub(super) struct Row {
+    pub(super) slot: usize,
+    /// The token's number in the slot's text.
+    pub(super) at: usize,
+    pub(super) token: u16,
+    pub(super) place: u8,
+    /// The tokens one of which must be chosen next; none if that is not asked.
+    pub(super) offered: Choices,
+}
+
+/// Memory that a pass works in.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    /// The residual stream, `[row][width]`.
+    pub(super) stream: Vec<f32>,
+    /// Input or output of a matrix product, `[row][width]`.
+    pub(super) narrow: Vec<f32>,
+    /// Queries, keys and values, `[row][3 * width]`.
+    pub(super) qkv: Vec<f32>,
+    /// Gates and ups, `[row][2 * inner]`.
+    pub(super) wide: Vec<f32>,
+    /// Their product, `[row][inner]`.
+    pub(super) inner: Vec<f32>,
+    pub(super) quantised: Quantised,
+    /// Features of one row, normed: what its logits are made of.
     pub(super) features: Vec<f32>,
+    /// Logits of the offered tokens of one row, one range after another.
+    pub(super) logits: Vec<f32>,
 }
 
 #[derive(Debug)]
-struct Quantised {
-    bytes: Vec<u8>,
-    scales: Vec<f32>,
+pub(super) struct Quantised {
+    pub(super) bytes: Vec<u8>,
+    pub(super) scales: Vec<f32>,
 }
 
-impl Model {
-    /// A session on the fastest kernel of this processor.
-    pub fn session(&self) -> Session {
-        self.session_on(Backend::detect(), Precision::Int8)
-    }
-
-    /// A session on a kernel of the caller's choice; one that this processor lacks becomes the portable one.
-    pub fn session_on(&self, backend: Backend, precision: Precision) -> Session {
-        let Shape { width, layers, inner, .. } = self.shape;
-        Session {
-            backend: if backend.available() { backend } else { Backend::Portable },
-            precision,
-            length: 0,
-            keys: vec![0.0; layers * width * CONTEXT],
-            values: vec![0.0; layers * width * CONTEXT],
-            stream: vec![0.0; CONTEXT * width],
-            narrow: vec![0.0; CONTEXT * width],
-            qkv: vec![0.0; CONTEXT * 3 * width],
-            wide: vec![0.0; CONTEXT * 2 * inner],
-            inner: vec![0.0; CONTEXT * inner],
-            quantised: Quantised { bytes: vec![0; CONTEXT * width.max(inner)], scales: vec![0.0; CONTEXT] },
-            features: vec![0.0; width],
-        }
-    }
-}
-
-impl Session {
-    /// Forgets what it has seen.
-    pub(super) const fn clear(&mut self) {
-        self.length = 0;
-    }
-
-    /// The kernel that it runs on.
-    pub const fn backend(&self) -> Backend {
-        self.backend
-    }
-
-    /// Goes on with `tokens` and leaves the last one's features.
-    ///
-    /// # Panics
-    /// If there are none, or more than the longest prompt and answer together.
-    pub(super) fn feed(&mut self, model: &Model, tokens: &[u8]) {
-        assert!(!tokens.is_empty() && self.length + tokens.len() <= CONTEXT, "text does not fit");
-        let (backend, precision) = (self.backend, self.precision);
-        let pass = Pass { model, session: self, tokens };
-        match (precision, backend) {
-            (Precision::Float32, _) => pass.run(Reference),
-            (Precision::Int8, Backend::Avx512Vnni) => with_avx512_vnni(pass),
-            (Precision::Int8, Backend::Avx2) => with_avx2(pass),
-            (Precision::Int8, Backend::Portable) => pass.run(Portable),
-        }
-    }
-}
-
-/// One forward pass, not yet bound to a kernel.
+/// One forward pass of at most [`ROWS`] rows, not yet bound to a kernel.
 pub(super) struct Pass<'a> {
-    model: &'a Model,
-    session: &'a mut Session,
-    tokens: &'a [u8],
+    pub(super) model: &'a Model,
+    pub(super) slots: &'a mut [Slot],
+    pub(super) rows: &'a [Row],
+    pub(super) chosen: &'a mut Vec<Chosen>,
+    pub(super) scratch: &'a mut Scratch,
 }
 
 impl Pass<'_> {
     /// Runs it. Inlined into a function that has the kernel's instructions.
     #[inline(always)]
     pub(super) fn run<K: Kernel>(self, kernel: K) {
-        let Self { model, session: s, tokens } = self;
+        let Self { model, slots, rows, chosen, scratch: s } = self;
         let Shape { width, layers, heads, inner } = model.shape;
-        let (count, head) = (tokens.len(), model.shape.head());
-        for (row, &token) in s.stream.chunks_exact_mut(width).zip(tokens) {
-            row.copy_from_slice(&model.embedding[usize::from(token) * width..][..width]);
+        let head = model.shape.head();
+        let mut count = rows.len();
+        for (stream, row) in s.stream.chunks_exact_mut(width).zip(rows) {
+            stream.copy_from_slice(&model.embedding[usize::from(row.token) * width..][..width]);
         }
         for (at, layer) in model.layers.iter().enumerate() {
-            // Of the last layer only the last token's features are used.
-            let first = if at + 1 == layers { count - 1 } else { 0 };
-            let cached = at * width * CONTEXT..(at + 1) * width * CONTEXT;
-            let (keys, values) = (&mut s.keys[cached.clone()], &mut s.values[cached]);
-
             norms(kernel, &s.stream[..count * width], &layer.norm1, &mut s.narrow);
             multiply(kernel, &layer.qkv, &s.narrow[..count * width], &mut s.quantised, &mut s.qkv);
-            for (i, row) in s.qkv.chunks_exact_mut(3 * width).take(count).enumerate() {
-                let place = s.length + i;
-                let angles = place * head / 2..(place + 1) * head / 2;
+            for (qkv, row) in s.qkv.chunks_exact_mut(3 * width).zip(rows) {
+                let turn = usize::from(row.place);
+                let angles = turn * head / 2..(turn + 1) * head / 2;
                 let (cos, sin) = (&model.cos[angles.clone()], &model.sin[angles]);
-                let (turned, rest) = row.split_at_mut(2 * width);
+                let (turned, values) = qkv.split_at_mut(2 * width);
                 turned.chunks_exact_mut(head).for_each(|part| rotate(part, cos, sin));
-                for (keys, &key) in keys.chunks_exact_mut(CONTEXT).zip(&turned[width..]) {
-                    keys[place] = key;
-                }
-                for (values, value) in values.chunks_exact_mut(CONTEXT * head).zip(rest.chunks_exact(head)) {
-                    values[place * head..][..head].copy_from_slice(value);
-                }
+                slots[row.slot].store(at, row.at, &turned[width..], values);
             }
-            for h in 0..heads {
-                let part = h * head * CONTEXT..(h + 1) * head * CONTEXT;
-                let (keys, values) = (&keys[part.clone()], &values[part]);
-                for i in first..count {
-                    let query = &s.qkv[i * 3 * width + h * head..][..head];
-                    let out = &mut s.narrow[(i - first) * width + h * head..][..head];
-                    attend(kernel, query, keys, values, s.length + i + 1, out);
+            // After the last layer's keys and values, only rows that ask what comes next go on.
+            let last = at + 1 == layers;
+            let mut kept = 0;
+            for (i, row) in rows.iter().enumerate() {
+                if last {
+                    if row.offered.is_empty() {
+                        continue;
+                    }
+                    s.stream.copy_within(i * width..(i + 1) * width, kept * width);
                 }
+                let slot = &slots[row.slot];
+                let queries = s.qkv[i * 3 * width..][..width].chunks_exact(head);
+                let outs = s.narrow[kept * width..][..width].chunks_exact_mut(head);
+                for (h, (query, out)) in queries.zip(outs).enumerate() {
+                    attend(kernel, query, slot.cells(at, h), row.at + 1, out);
+                }
+                kept += 1;
             }
+            count = kept;
+            if count == 0 {
+                return;
+            }
+            debug_assert_eq!(heads * head, width);
 
-            let stream = &mut s.stream[first * width..count * width];
-            let rows = count - first;
-            multiply(kernel, &layer.out, &s.narrow[..rows * width], &mut s.quantised, &mut s.wide);
+            let stream = &mut s.stream[..count * width];
+            multiply(kernel, &layer.out, &s.narrow[..count * width], &mut s.quantised, &mut s.wide);
             add(stream, &s.wide);
             norms(kernel, stream, &layer.norm2, &mut s.narrow);
-            multiply(kernel, &layer.gate_up, &s.narrow[..rows * width], &mut s.quantised, &mut s.wide);
-            for (row, out) in s.wide.chunks_exact(2 * inner).zip(s.inner.chunks_exact_mut(inner)).take(rows) {
+            multiply(kernel, &layer.gate_up, &s.narrow[..count * width], &mut s.quantised, &mut s.wide);
+            for (row, out) in s.wide.chunks_exact(2 * inner).zip(s.inner.chunks_exact_mut(inner)).take(count)
+            {
                 gate(kernel, row, out);
             }
-            multiply(kernel, &layer.down, &s.inner[..rows * inner], &mut s.quantised, &mut s.narrow);
+            multiply(kernel, &layer.down, &s.inner[..count * inner], &mut s.quantised, &mut s.narrow);
             add(stream, &s.narrow);
         }
-        s.length += count;
-        norm(kernel, &s.stream[(count - 1) * width..count * width], &model.norm, &mut s.features);
+        let asking = rows.iter().filter(|row| !row.offered.is_empty());
+        for (row, stream) in asking.zip(s.stream.chunks_exact(width)) {
+            norm(kernel, stream, &model.norm, &mut s.features);
+            chosen.push(choose(kernel, model, &s.features, &row.offered, &mut s.logits));
+        }
     }
 }
 

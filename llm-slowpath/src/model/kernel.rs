@@ -1,6 +1,9 @@
 //! The kernels' common face, how one is chosen at run time, and the two that need no special processor.
 
-use super::linear::{GROUP, Linear, PANEL, ZERO};
+use super::linear::{GROUP, Linear, PANEL};
+
+/// Floats that the plain loops handle together, so that the compiler makes vectors of them.
+pub(super) const LANES: usize = 16;
 
 /// Whether the layers compute in 8-bit integers or as the training framework did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,16 +97,42 @@ impl Kernel for Reference {
     }
 }
 
-/// The sum of the products, in sixteen parts, so that the compiler makes vectors of them.
+/// The sum of the products, in [`LANES`] parts, so that the compiler makes vectors of them.
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut totals = [0.0_f32; 16];
-    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
-        for i in 0..16 {
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut totals = [0.0_f32; LANES];
+    for (a, b) in a.as_chunks::<LANES>().0.iter().zip(b.as_chunks::<LANES>().0) {
+        for i in 0..LANES {
             totals[i] += a[i] * b[i];
         }
     }
     totals.iter().sum()
+}
+
+/// Two rows' elements, joined pair by pair.
+#[inline(always)]
+pub(super) fn each(mut a: [f32; LANES], b: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = join(*a, b);
+    }
+    a
+}
+
+/// All of a row's elements, joined in halves.
+#[inline(always)]
+pub(super) fn fold(mut row: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            row[i] = join(row[i], row[i + half]);
+        }
+    }
+    row[0]
+}
+
+/// The larger one. Unlike `f32::max` it is one instruction, because it does not look for NaN.
+#[inline(always)]
+pub(super) fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// 8-bit integers without special instructions.
@@ -147,7 +176,7 @@ pub(super) fn finish(
 ) {
     let at = panel * PANEL;
     for i in 0..PANEL {
-        let total = totals[i] - ZERO * layer.sums[at + i];
+        let total = totals[i] + layer.offsets[at + i];
         out[i] = total as f32 * (layer.scales[at + i] * scale);
     }
 }

@@ -93,9 +93,11 @@ mod x86 {
             tile_vnni::<ROWS>(layer, x, row, y);
             row += ROWS;
         }
-        while row < rows {
-            tile_vnni::<1>(layer, x, row, y);
-            row += 1;
+        match rows - row {
+            1 => tile_vnni::<1>(layer, x, row, y),
+            2 => tile_vnni::<2>(layer, x, row, y),
+            3 => tile_vnni::<3>(layer, x, row, y),
+            _ => {}
         }
         debug_assert!(x.bytes.len() >= rows * inputs && y.len() >= rows * outputs);
     }
@@ -110,7 +112,15 @@ mod x86 {
         });
         let panels = layer.packed.as_chunks::<{ PANEL * GROUP }>().0;
         for (first, four) in panels.chunks_exact(groups * PANELS).enumerate() {
-            let mut totals = [[_mm512_setzero_si512(); PANELS]; N];
+            let outputs = first * PANELS * PANEL;
+            let offsets = layer.offsets[outputs..].as_chunks::<PANEL>().0;
+            let scales = layer.scales[outputs..].as_chunks::<PANEL>().0;
+            // SAFETY: the sources are arrays of 64 bytes, and the loads ask for no alignment.
+            let offsets = std::array::from_fn(|p| unsafe { _mm512_loadu_si512(offsets[p].as_ptr().cast()) });
+            // SAFETY: as above.
+            let scales: [__m512; PANELS] =
+                std::array::from_fn(|p| unsafe { _mm512_loadu_ps(scales[p].as_ptr()) });
+            let mut totals: [[__m512i; PANELS]; N] = [offsets; N];
             for group in 0..groups {
                 let weights: [__m512i; PANELS] = std::array::from_fn(|p| {
                     // SAFETY: the source is an array of 64 bytes, and the load asks for no alignment.
@@ -124,14 +134,12 @@ mod x86 {
                 }
             }
             for (r, totals) in totals.iter().enumerate() {
-                let y = &mut y[(row + r) * layer.outputs..][..layer.outputs];
-                for (p, &total) in totals.iter().enumerate() {
-                    let mut words = [0_i32; PANEL];
+                let y = y[(row + r) * layer.outputs + outputs..].as_chunks_mut::<PANEL>().0;
+                let scale = _mm512_set1_ps(x.scales[row + r]);
+                for ((out, &total), &of_output) in y.iter_mut().zip(totals).zip(&scales) {
+                    let scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(total), _mm512_mul_ps(of_output, scale));
                     // SAFETY: the target is an array of 64 bytes, and the store asks for no alignment.
-                    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), total) };
-                    let panel = first * PANELS + p;
-                    let out = &mut y.as_chunks_mut::<PANEL>().0[panel];
-                    finish(layer, panel, x.scales[row + r], &words, out);
+                    unsafe { _mm512_storeu_ps(out.as_mut_ptr(), scaled) };
                 }
             }
         }

@@ -1,173 +1,253 @@
-//! The model against the training framework, its kernels against each other, and its file against damage.
+//! The models against the training framework, their kernels against each other, batches and kept prefixes against
+//! single answers.
 
-use super::weights::FORMAT;
-use super::{Backend, Model, ModelError, Precision};
-use crate::prompt::tokens::{self, MAX_TOKENS, Prompt, VOCABULARY};
+use super::forward::Row;
+use super::session::{MAX_BATCH, Session};
+use super::{Backend, Decoded, Model, Precision, Specialist};
+use crate::prompt::tokens::{self, Choices, MAX_PROMPT, Prompt, Task, VOCABULARY};
 use safetensors::SafeTensors;
-use stack::divert::FieldValue;
-use stack::{Anomaly, ClassKey, Direction, PortId, Posture};
 
-static WEIGHTS: &[u8] = include_bytes!("../../model/softrouter-tiny.safetensors");
-/// Prompts, right answers and the training framework's logits at each place of the answers.
-static PARITY: &[u8] = include_bytes!("../../model/parity.safetensors");
+mod files;
+
+/// Prompts, right answers and the training framework's logits at every eighth place of the answers.
+const fn parity(specialist: Specialist) -> &'static [u8] {
+    match specialist {
+        Specialist::Decide => include_bytes!("../../model/parity-decide.safetensors"),
+        Specialist::Ping => include_bytes!("../../model/parity-ping.safetensors"),
+        Specialist::Example => include_bytes!("../../model/parity-example.safetensors"),
+    }
+}
+
+/// A prompt and its answer, with the places of both.
+struct Text {
+    prompt: usize,
+    tokens: Vec<u16>,
+    places: Vec<u8>,
+}
+
+fn numbers(file: &SafeTensors<'_>, name: &str) -> Vec<u16> {
+    file.tensor(name).unwrap().data().as_chunks().0.iter().map(|&bytes| u16::from_le_bytes(bytes)).collect()
+}
+
+/// The texts of a parity file, and its logits.
+fn texts(specialist: Specialist) -> (Vec<Text>, Vec<f32>) {
+    let file = SafeTensors::deserialize(parity(specialist)).unwrap();
+    let width = file.tensor("tokens").unwrap().shape()[1];
+    let (tokens, places) = (numbers(&file, "tokens"), numbers(&file, "places"));
+    let lengths = numbers(&file, "prompts").into_iter().zip(numbers(&file, "answers"));
+    let rows = tokens.chunks_exact(width).zip(places.chunks_exact(width)).zip(lengths);
+    let texts = rows.map(|((tokens, places), (prompt, answer))| {
+        let length = usize::from(prompt + answer);
+        let places = places[..length].iter().map(|&place| u8::try_from(place).unwrap()).collect();
+        Text { prompt: prompt.into(), tokens: tokens[..length].to_vec(), places }
+    });
+    let logits = file.tensor("logits").unwrap().data().as_chunks::<4>().0.iter().copied();
+    (texts.collect(), logits.map(f32::from_le_bytes).collect())
+}
+
+/// Logits of all tokens after the tokens of a text up to `end`.
+fn logits(model: &Model, session: &mut Session, text: &Text, end: usize) -> Vec<f32> {
+    session.begin(model);
+    for at in 0..end {
+        let mut offered = Choices::new();
+        if at + 1 == end {
+            offered.push(0..VOCABULARY as u16).unwrap();
+        }
+        session.feed(model, Row { slot: 0, at, token: text.tokens[at], place: text.places[at], offered });
+    }
+    session.compute(model);
+    session.scratch.logits.clone()
+}
 
 /// A small generator: `pktgen` is not among this crate's dependencies.
 struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (self.0 >> 33) % sides
+        (self.0 >> 33) as usize % sides
     }
 
-    /// A ping prompt with random digits where they vary. Its checksums need not be right to be added to.
-    fn ping(&mut self) -> Prompt {
-        let mut prompt = Prompt::from_slice(&[tokens::BOS, tokens::PING]).unwrap();
-        let verdict = |bad| if bad { tokens::CHECKSUM_BAD } else { tokens::CHECKSUM_OK };
-        prompt.extend_from_slice(&[verdict(self.roll(20) == 0), verdict(self.roll(20) == 0)]).unwrap();
-        prompt.extend_from_slice(&[4, 5, 0, 0, 0, 0, 5, 4]).unwrap();
-        (0..32).for_each(|_| prompt.push(self.roll(16) as u8).unwrap());
-        let ttl = [64, 64, 63, 128, 117, 255, 247, 1 + self.roll(255)][self.roll(8) as usize];
-        let words = [ttl << 8 | 1, self.roll(0x1_0000), 0x0800, self.roll(0x1_0000)];
-        for word in words {
-            [12, 8, 4, 0].iter().for_each(|shift| prompt.push((word >> shift & 15) as u8).unwrap());
+    /// A prompt of any tokens at all, at places that skip some.
+    fn prompt(&mut self, task: Task) -> Prompt {
+        let mut prompt = Prompt::new(task);
+        for _ in 0..self.roll(MAX_PROMPT - 2) {
+            let place = usize::from(*prompt.places().last().unwrap()) + 1;
+            let skipped =
+                if place < MAX_PROMPT - 4 && prompt.tokens().len() + 4 > place { self.roll(3) } else { 0 };
+            if place + skipped < MAX_PROMPT {
+                prompt.push_at(self.roll(VOCABULARY) as u16, place + skipped);
+            }
         }
-        prompt.push(tokens::SEP).unwrap();
         prompt
     }
 
-    fn triage(&mut self) -> Prompt {
-        let reason = Anomaly::ALL[self.roll(Anomaly::COUNT as u64) as usize];
-        let value =
-            |dice: &mut Self| [0, 1, 2, 20, dice.roll(64), dice.roll(65_536)][dice.roll(6) as usize] as u16;
-        tokens::triage_prompt(&ClassKey {
-            reason,
-            port: PortId(0),
-            direction: [Direction::ToSelf, Direction::Transit][self.roll(2) as usize],
-            posture: Posture::ALL[self.roll(3) as usize],
-            fields: ClassKey::consulted(reason)
-                .iter()
-                .map(|&field| FieldValue { field, value: value(self) })
-                .collect(),
-        })
+    /// A prompt with as much of `other`'s start as chance wants.
+    fn like(&mut self, other: &Prompt) -> Prompt {
+        let mut prompt = Prompt::new(other.task());
+        let kept = self.roll(other.tokens().len());
+        for (&token, &place) in other.tokens().iter().zip(other.places()).take(kept).skip(2) {
+            prompt.push_at(token, place.into());
+        }
+        if prompt.tokens().len() < MAX_PROMPT && *prompt.places().last().unwrap() < MAX_PROMPT as u8 - 1 {
+            prompt.push(self.roll(VOCABULARY) as u16);
+        }
+        prompt
+    }
+}
+
+fn tasks(specialist: Specialist) -> impl Iterator<Item = Task> + Clone {
+    Task::ALL.into_iter().filter(move |&task| Specialist::of(task) == specialist)
+}
+
+/// Equal to the last bit.
+fn assert_same(found: &Decoded, wanted: &Decoded) {
+    assert_eq!(found.tokens, wanted.tokens);
+    assert_eq!(found.probability.to_bits(), wanted.probability.to_bits());
+}
+
+#[test]
+fn logits_are_those_of_the_training_framework() {
+    for specialist in Specialist::ALL {
+        let model = Model::embedded(specialist).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(parity(specialist)).unwrap();
+        let hash = &metadata.metadata().as_ref().unwrap()["hash"];
+        assert_eq!(*hash, format!("{:016x}", model.hash()), "the fixture belongs to other weights");
+        let mut floats = model.session_on(Backend::Portable, Precision::Float32);
+        let mut bytes = model.session();
+        let (texts, wanted) = texts(specialist);
+        let shapes = SafeTensors::deserialize(parity(specialist)).unwrap();
+        let vocabulary = shapes.tensor("logits").unwrap().shape()[1];
+        let mut wanted = wanted.chunks_exact(vocabulary);
+        for text in texts {
+            for end in (text.prompt..text.tokens.len()).step_by(8) {
+                let wanted = wanted.next().unwrap();
+                let found = logits(&model, &mut floats, &text, end);
+                for (found, wanted) in found.iter().zip(wanted) {
+                    assert!((found - wanted).abs() < 2e-3, "{specialist:?} {end}: {found}, not {wanted}");
+                }
+                // Eight bits an activation: near, relative to the largest.
+                let most = wanted.iter().fold(0.0_f32, |most, logit| most.max(logit.abs()));
+                for (found, wanted) in logits(&model, &mut bytes, &text, end).iter().zip(wanted) {
+                    assert!(
+                        (found - wanted).abs() < 0.1 * most,
+                        "{specialist:?} {end}: {found}, not {wanted}"
+                    );
+                }
+            }
+        }
+        assert_eq!(wanted.next(), None);
     }
 }
 
 #[test]
-fn logits_are_those_of_the_training_framework_token_for_token() {
-    let model = Model::embedded().unwrap();
-    let (_, metadata) = SafeTensors::read_metadata(PARITY).unwrap();
-    let hash = &metadata.metadata().as_ref().unwrap()["hash"];
-    assert_eq!(*hash, format!("{:016x}", model.hash()), "the fixture belongs to other weights");
-    let file = SafeTensors::deserialize(PARITY).unwrap();
-    let bytes = |name| file.tensor(name).unwrap().data();
-    let mut wanted =
-        file.tensor("logits").unwrap().data().as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b));
-    let mut session = model.session_on(Backend::Portable, Precision::Float32);
-    let texts = bytes("tokens").chunks_exact(MAX_TOKENS);
-    for ((text, &length), &answer) in texts.zip(bytes("lengths")).zip(bytes("answers")) {
-        session.clear();
-        let (prompt, answer) = text[..usize::from(length + answer)].split_at(usize::from(length));
-        session.feed(&model, prompt);
-        for at in 0..answer.len() {
-            for token in 0..VOCABULARY {
-                let (found, wanted) = (model.logit(&session, token as u8), wanted.next().unwrap());
-                assert!((found - wanted).abs() < 2e-3, "{token} at {at}: {found}, not {wanted}");
-            }
-            if at + 1 < answer.len() {
-                session.feed(&model, &answer[at..=at]);
+fn all_kernels_give_the_same_logits() {
+    for specialist in Specialist::ALL {
+        let model = Model::embedded(specialist).unwrap();
+        let mut portable = model.session_on(Backend::Portable, Precision::Int8);
+        for backend in Backend::ALL.into_iter().filter(|backend| backend.available()) {
+            let mut session = model.session_on(backend, Precision::Int8);
+            assert_eq!(session.backend(), backend);
+            for text in texts(specialist).0 {
+                for end in [text.prompt, text.tokens.len()] {
+                    let wanted = logits(&model, &mut portable, &text, end);
+                    let most = wanted.iter().fold(0.0_f32, |most, logit| most.max(logit.abs()));
+                    for (found, wanted) in logits(&model, &mut session, &text, end).iter().zip(&wanted) {
+                        // A rounding difference may move an activation to the next of its 255 steps.
+                        assert!((found - wanted).abs() < 0.05 * most, "{backend:?}: {found}, not {wanted}");
+                    }
+                }
             }
         }
     }
-    assert_eq!(wanted.next(), None);
 }
 
 #[test]
-fn eight_bits_answer_as_floats_do() {
-    let model = Model::embedded().unwrap();
-    let mut floats = model.session_on(Backend::Portable, Precision::Float32);
-    let mut bytes = model.session();
-    let mut dice = Dice(1);
-    let (mut same, total) = (0, 3_000);
-    for index in 0..total {
-        let prompt = if index % 6 == 0 { dice.ping() } else { dice.triage() };
-        let (a, b) = (model.answer(&mut floats, &prompt), model.answer(&mut bytes, &prompt));
-        same += usize::from(a.tokens == b.tokens);
-    }
-    assert!(same * 1000 >= total * 999, "{same} of {total}");
-}
-
-#[test]
-fn all_kernels_give_the_same_features() {
-    let model = Model::embedded().unwrap();
-    let mut portable = model.session_on(Backend::Portable, Precision::Int8);
+fn batches_answer_as_single_prompts_do_to_the_last_bit() {
     let mut dice = Dice(2);
-    for backend in Backend::ALL.into_iter().filter(|b| b.available()) {
-        let mut session = model.session_on(backend, Precision::Int8);
-        assert_eq!(session.backend(), backend);
-        for _ in 0..40 {
-            let prompt = dice.ping();
-            portable.clear();
-            session.clear();
-            portable.feed(&model, &prompt);
-            session.feed(&model, &prompt);
-            let largest = portable.features.iter().fold(0.0_f32, |most, f| most.max(f.abs()));
-            for (a, b) in portable.features.iter().zip(&session.features) {
-                // A rounding difference may move an activation to the next of its 255 steps.
-                assert!((a - b).abs() < 0.05 * largest, "{backend:?}: {a} {b}");
+    let mut out = Vec::new();
+    for specialist in Specialist::ALL {
+        let model = Model::embedded(specialist).unwrap();
+        let prompts: Vec<Prompt> =
+            tasks(specialist).cycle().take(2 * MAX_BATCH + 5).map(|task| dice.prompt(task)).collect();
+        for backend in Backend::ALL.into_iter().filter(|backend| backend.available()) {
+            let single = |prompt| model.answer(&mut model.session_on(backend, Precision::Int8), prompt);
+            let wanted: Vec<Decoded> = prompts.iter().map(single).collect();
+            let mut session = model.session_on(backend, Precision::Int8);
+            for size in [1, 2, 3, 7, MAX_BATCH, prompts.len()] {
+                for (prompts, wanted) in prompts.chunks(size).zip(wanted.chunks(size)) {
+                    model.answer_batch(&mut session, prompts, &mut out);
+                    assert_eq!(out.len(), wanted.len());
+                    out.iter().zip(wanted).for_each(|(found, wanted)| assert_same(found, wanted));
+                }
             }
-            assert_eq!(
-                model.answer(&mut portable, &prompt).tokens,
-                model.answer(&mut session, &prompt).tokens
-            );
         }
+        model.answer_batch(&mut model.session(), &[], &mut out);
+        assert!(out.is_empty());
+    }
+}
+
+#[test]
+fn what_is_kept_of_earlier_prompts_changes_no_bit() {
+    let mut dice = Dice(3);
+    for specialist in Specialist::ALL {
+        let model = Model::embedded(specialist).unwrap();
+        let mut session = model.session();
+        for task in tasks(specialist) {
+            let mut prompt = dice.prompt(task);
+            for _ in 0..60 {
+                prompt = if dice.roll(8) == 0 { dice.prompt(task) } else { dice.like(&prompt) };
+                let wanted = model.answer(&mut model.session(), &prompt);
+                assert_same(&model.answer(&mut session, &prompt), &wanted);
+                // Asked again, all but the last token is there.
+                let kept = session.slots.iter().map(|slot| slot.shared(&prompt)).max();
+                assert_eq!(kept, Some(prompt.tokens().len() - 1));
+                assert_same(&model.answer(&mut session, &prompt), &wanted);
+            }
+        }
+    }
+}
+
+#[test]
+fn different_prompts_spread_over_the_slots() {
+    let model = Model::embedded(Specialist::Decide).unwrap();
+    let mut session = model.session();
+    let mut dice = Dice(4);
+    let long = |dice: &mut Dice| loop {
+        let prompt = dice.prompt(Task::Triage);
+        if prompt.tokens().len() > 8 {
+            return prompt;
+        }
+    };
+    let prompts: Vec<Prompt> = (0..MAX_BATCH).map(|_| long(&mut dice)).collect();
+    prompts.iter().for_each(|prompt| drop(model.answer(&mut session, prompt)));
+    for prompt in &prompts {
+        let kept = session.slots.iter().map(|slot| slot.shared(prompt)).max();
+        assert_eq!(kept, Some(prompt.tokens().len() - 1));
     }
 }
 
 #[test]
 fn answers_keep_to_the_grammar_and_probabilities_to_their_range() {
-    let model = Model::embedded().unwrap();
-    let mut session = model.session();
-    let mut dice = Dice(3);
-    for _ in 0..300 {
-        // Prompts of any tokens at all: nothing that stands in a prompt can break the answer.
-        let mut prompt =
-            Prompt::from_slice(&[tokens::BOS, [tokens::PING, tokens::TRIAGE][dice.roll(2) as usize]])
-                .unwrap();
-        (0..dice.roll(60)).for_each(|_| prompt.push(dice.roll(256) as u8).unwrap());
-        let answer = model.answer(&mut session, &prompt);
-        for at in 0..answer.tokens.len() {
-            assert!(tokens::legal(prompt[1], &answer.tokens[..at], answer.tokens[at]));
+    let mut dice = Dice(5);
+    for specialist in Specialist::ALL {
+        let model = Model::embedded(specialist).unwrap();
+        let mut session = model.session();
+        // Prompts of any tokens and any task, even of other specialists: none can break the answer.
+        for task in Task::ALL.into_iter().cycle().take(100) {
+            let answer = model.answer(&mut session, &dice.prompt(task));
+            for at in 0..answer.tokens.len() {
+                assert!(tokens::legal(task, &answer.tokens[..at], answer.tokens[at]));
+            }
+            assert_eq!(answer.tokens.last(), Some(&tokens::EOS));
+            assert!((0.0..=1.0).contains(&answer.probability), "{}", answer.probability);
         }
-        assert_eq!(answer.tokens.last(), Some(&tokens::EOS));
-        assert!((0.0..=1.0).contains(&answer.probability), "{}", answer.probability);
     }
 }
 
 #[test]
-fn damaged_foreign_and_outdated_files_are_refused_with_the_reason() {
-    let refused = |bytes: &[u8]| Model::from_bytes(bytes).unwrap_err();
-    for cut in [0, 7, 100, 5_000, WEIGHTS.len() - 1] {
-        let error = refused(&WEIGHTS[..cut]);
-        assert!(
-            matches!(error, ModelError::NotSafetensors(_) | ModelError::Damaged { .. }),
-            "{cut}: {error}"
-        );
-    }
-    let mut damaged = WEIGHTS.to_vec();
-    *damaged.last_mut().unwrap() ^= 1;
-    assert!(matches!(refused(&damaged), ModelError::Damaged { .. }));
-    assert!(matches!(refused(PARITY), ModelError::Foreign("format")));
-    let replaced = |from: &str, to: &str| {
-        assert_eq!(from.len(), to.len());
-        let at = WEIGHTS.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
-        let mut bytes = WEIGHTS.to_vec();
-        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-        bytes
-    };
-    let error = refused(&replaced(FORMAT, "softrouter-tiny-0"));
-    assert!(error.to_string().contains("softrouter-tiny-0") && matches!(error, ModelError::Version { .. }));
-    assert!(matches!(refused(&replaced(r#""heads":"4""#, r#""heads":"3""#)), ModelError::Shape(_)));
-    assert!(matches!(refused(&replaced("norm.weight", "form.weight")), ModelError::Tensor { .. }));
-    assert!(matches!(Model::from_file("no/such/file").unwrap_err(), ModelError::Read { .. }));
+#[should_panic(expected = "a session of another model")]
+fn a_session_belongs_to_its_model() {
+    let [decide, ping, _] = Specialist::ALL.map(|specialist| Model::embedded(specialist).unwrap());
+    let _ = decide.answer(&mut ping.session(), &Prompt::new(Task::Triage));
 }

@@ -1,17 +1,19 @@
 //! Reading weights: safetensors, checked for origin, version, damage and shape.
 
-use super::ModelError;
+use super::kernel::LANES;
 use super::linear::Linear;
+use super::{ModelError, Specialist};
 use crate::prompt::tokens::{MAX_TOKENS, VOCABULARY};
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// The format of the files that this program reads: tensor names, token meanings, hash.
-pub(super) const FORMAT: &str = "softrouter-tiny-1";
+pub(super) const FORMAT: &str = "softrouter-tiny-2";
 
-static EMBEDDED: &[u8] = include_bytes!("../../model/softrouter-tiny.safetensors");
+const _: () = assert!(VOCABULARY.is_multiple_of(LANES));
 
 /// Sizes of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +58,17 @@ pub(super) struct Layer {
 #[derive(Debug)]
 pub struct Model {
     pub(super) shape: Shape,
-    /// `[VOCABULARY][width]`; embeds tokens and, transposed, makes the logits.
+    /// `[VOCABULARY][width]`; zeros for tokens that the model does not know.
     pub(super) embedding: Vec<f32>,
+    /// The same, as logits are computed: `[VOCABULARY / LANES][width][LANES]`.
+    pub(super) unembedding: Vec<f32>,
     pub(super) layers: Vec<Layer>,
     pub(super) norm: Vec<f32>,
     pub(super) logit_scale: f32,
     /// Cosine and sine of each position's angles, `[MAX_TOKENS][head / 2]`.
     pub(super) cos: Vec<f32>,
     pub(super) sin: Vec<f32>,
+    specialist: Specialist,
     parameters: usize,
     hash: u64,
     trained: String,
@@ -74,25 +79,25 @@ impl Model {
     ///
     /// # Errors
     /// None, unless the program was built with a damaged file.
-    pub fn embedded() -> Result<Self, ModelError> {
-        Self::from_bytes(EMBEDDED)
+    pub fn embedded(specialist: Specialist) -> Result<Self, ModelError> {
+        Self::from_bytes(specialist, specialist.weights())
     }
 
     /// The weights in a file.
     ///
     /// # Errors
-    /// If the file cannot be read, is foreign, damaged, or of another version.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+    /// If the file cannot be read, is foreign, damaged, of another version or of another specialist.
+    pub fn from_file(specialist: Specialist, path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
         let read = |source| ModelError::Read { path: path.into(), source };
-        Self::from_bytes(&std::fs::read(path).map_err(read)?)
+        Self::from_bytes(specialist, &std::fs::read(path).map_err(read)?)
     }
 
     /// The weights in a safetensors file's bytes.
     ///
     /// # Errors
-    /// If they are foreign, damaged, or of another version.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
+    /// If they are foreign, damaged, of another version or of another specialist.
+    pub fn from_bytes(specialist: Specialist, bytes: &[u8]) -> Result<Self, ModelError> {
         let (header, metadata) = SafeTensors::read_metadata(bytes)?;
         let none = HashMap::new();
         let notes = metadata.metadata().as_ref().unwrap_or(&none);
@@ -111,8 +116,13 @@ impl Model {
             let text = note(key)?;
             text.parse().map_err(|_| ModelError::Shape(format!("`{key}` is `{text}`, not a number")))
         };
-        if number("vocabulary")? != VOCABULARY {
-            return Err(ModelError::Shape(format!("the vocabulary must have {VOCABULARY} tokens")));
+        let found = note("model")?;
+        if found != specialist.name() {
+            return Err(ModelError::Specialist { found: found.clone(), wanted: specialist.name() });
+        }
+        let vocabulary = number("vocabulary")?;
+        if !(1..=VOCABULARY).contains(&vocabulary) {
+            return Err(ModelError::Shape(format!("{vocabulary} tokens; there are {VOCABULARY}")));
         }
         let shape = Shape {
             width: number("width")?,
@@ -121,24 +131,35 @@ impl Model {
             inner: number("inner")?,
         };
         let shape = shape.check()?;
-        let real = |key: &'static str| -> Result<f32, ModelError> {
+        // Of numbers in these ranges, and finite weights, no activation becomes infinite.
+        let real = |key: &'static str, range: RangeInclusive<f32>| -> Result<f32, ModelError> {
             let text = note(key)?;
-            text.parse().map_err(|_| ModelError::Shape(format!("`{key}` is `{text}`, not a number")))
+            let wrong = || ModelError::Shape(format!("`{key}` is `{text}`, not a number in {range:?}"));
+            text.parse().ok().filter(|number| range.contains(number)).ok_or_else(wrong)
         };
         let tensors = Tensors(SafeTensors::deserialize(bytes)?);
-        let (cos, sin) = rotations(shape.head(), real("rope_base")?);
+        let (cos, sin) = rotations(shape.head(), real("rope_base", 1.0..=1e9)?);
+        let mut embedding = tensors.read("embedding.weight", &[vocabulary, shape.width])?;
+        embedding.resize(VOCABULARY * shape.width, 0.0);
         Ok(Self {
             shape,
-            embedding: tensors.read("embedding.weight", &[VOCABULARY, shape.width])?,
+            unembedding: unembedding(&embedding, shape.width),
+            embedding,
             layers: (0..shape.layers).map(|at| tensors.layer(at, shape)).collect::<Result<_, _>>()?,
             norm: tensors.read("norm.weight", &[shape.width])?,
-            logit_scale: real("logit_scale")?,
+            logit_scale: real("logit_scale", 1e-6..=1e6)?,
             cos,
             sin,
+            specialist,
             parameters: tensors.0.iter().map(|(_, t)| t.shape().iter().product::<usize>()).sum(),
             hash: computed,
             trained: note("trained")?.clone(),
         })
+    }
+
+    /// Which of the models it is.
+    pub const fn specialist(&self) -> Specialist {
+        self.specialist
     }
 
     /// How many parameters it has.
@@ -155,8 +176,11 @@ impl Model {
     pub fn describe(&self) -> String {
         let Shape { width, layers, heads, inner } = self.shape;
         format!(
-            "softrouter-tiny {:016x}: {} parameters, width {width}, {layers} layers, {heads} heads, inner {inner}; {}",
-            self.hash, self.parameters, self.trained
+            "{} {:016x}: {} parameters, width {width}, {layers} layers, {heads} heads, inner {inner}; {}",
+            self.specialist.name(),
+            self.hash,
+            self.parameters,
+            self.trained
         )
     }
 }
@@ -165,13 +189,15 @@ struct Tensors<'a>(SafeTensors<'a>);
 
 impl Tensors<'_> {
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let wrong = || ModelError::Tensor { name: name.into(), expected: format!("F16 of shape {shape:?}") };
+        let wrong =
+            || ModelError::Tensor { name: name.into(), expected: format!("finite F16 of shape {shape:?}") };
         let tensor = self.0.tensor(name).map_err(|_| wrong())?;
         if tensor.dtype() != Dtype::F16 || tensor.shape() != shape {
             return Err(wrong());
         }
-        let halves = tensor.data().as_chunks::<2>().0.iter();
-        Ok(halves.map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect())
+        let halves = tensor.data().as_chunks::<2>().0.iter().map(|&bytes| f16::from_le_bytes(bytes));
+        let finite = |half: f16| half.is_finite().then(|| half.to_f32());
+        halves.map(finite).collect::<Option<_>>().ok_or_else(wrong)
     }
 
     fn layer(&self, at: usize, shape: Shape) -> Result<Layer, ModelError> {
@@ -189,6 +215,12 @@ impl Tensors<'_> {
             down: linear("down", width, inner)?,
         })
     }
+}
+
+/// An embedding, `[tokens][width]`, as `[tokens / LANES][width][LANES]`.
+fn unembedding(embedding: &[f32], width: usize) -> Vec<f32> {
+    let panels = embedding.chunks_exact(width * LANES);
+    panels.flat_map(|panel| (0..width * LANES).map(|at| panel[at % LANES * width + at / LANES])).collect()
 }
 
 fn rotations(head: usize, base: f32) -> (Vec<f32>, Vec<f32>) {

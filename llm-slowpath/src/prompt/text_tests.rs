@@ -3,7 +3,8 @@
 use super::*;
 use crate::prompt::tokens;
 use crate::testing::{diverted, echo_request, other_families};
-use stack::{ActionKind, ClassKey, Direction, Mode, PortId, Posture};
+use smoltcp::wire::Ipv4Packet;
+use stack::{Direction, Mode, PortId, Posture};
 use std::collections::HashMap;
 
 fn part(diverted: &Diverted) -> String {
@@ -150,7 +151,8 @@ fn the_system_part_explains_every_action_once() {
 fn nothing_of_ipv6_or_arp_is_ever_shown() {
     for frame in other_families() {
         assert_eq!(frame_part(&diverted(Anomaly::EchoRequest), &frame), Err(NOT_AN_ECHO_REQUEST));
-        assert_eq!(tokens::ping_prompt(&frame), None, "{frame:02x?}");
+        assert_eq!(tokens::delta_prompt(&frame), None, "{frame:02x?}");
+        assert_eq!(tokens::frame_prompt(&frame), None, "{frame:02x?}");
         for &reason in Anomaly::ALL.iter().filter(|&&reason| reason != Anomaly::EchoRequest) {
             let diverted = diverted(reason);
             assert_eq!(frame_part(&diverted, &frame).as_ref(), Ok(&part(&diverted)));

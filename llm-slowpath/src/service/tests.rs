@@ -25,6 +25,7 @@ fn drop_it(request: &Request) -> Result<BackendAnswer, BackendError> {
         nonce: request.diverted.nonce,
         reason: request.diverted.reason(),
         action: OwnedAction::Symbolic(ActionKind::Drop),
+        advice: None,
         probability: Some(0.75),
         prompt_tokens: 7,
         answer_tokens: 2,
@@ -189,6 +190,74 @@ fn errors_and_panics_cost_one_answer_each() {
     assert!(replies[2].answer.is_ok());
     let metrics = settled(&service);
     assert_eq!((metrics.answered, metrics.backend_errors), (3, 6));
+}
+
+/// A model that answers by fours: it panics at slot 13, says nothing about slot 21 and something twice about slot 20.
+struct Fours {
+    gate: std_mpsc::Receiver<()>,
+    sizes: std_mpsc::Sender<usize>,
+}
+
+impl LocalBackend for Fours {
+    fn answer(&mut self, request: &Request) -> Result<BackendAnswer, BackendError> {
+        let _ = self.gate.recv_timeout(LONG);
+        self.sizes.send(1).unwrap();
+        drop_it(request)
+    }
+
+    fn batch(&self) -> usize {
+        4
+    }
+
+    fn answer_batch(
+        &mut self,
+        requests: &[Request],
+        done: &mut dyn FnMut(usize, Result<BackendAnswer, BackendError>),
+    ) {
+        self.sizes.send(requests.len()).unwrap();
+        for (at, request) in requests.iter().enumerate() {
+            match request.diverted.id.slot {
+                13 => panic!("a test's panic, caught by the service"),
+                20 => (0..2).for_each(|_| done(at, drop_it(request))),
+                21 => {}
+                _ => done(at, drop_it(request)),
+            }
+        }
+        done(requests.len(), drop_it(&requests[0]));
+    }
+}
+
+#[test]
+fn what_waits_is_asked_together_and_each_request_has_one_reply() {
+    let (release, gate) = std_mpsc::channel::<()>();
+    let (sizes, batches) = std_mpsc::channel();
+    let service = Service::start(Fours { gate, sizes }, ServiceConfig::default()).unwrap();
+    service.submit(numbered(10), &[], LONG).unwrap();
+    while service.requests.as_ref().unwrap().capacity() < ServiceConfig::default().queue {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    // These wait while the first is answered: the second has no time left when it is over.
+    for slot in 11..24 {
+        let budget = if slot == 11 { Duration::ZERO } else { LONG };
+        service.submit(numbered(slot), &[], budget).unwrap();
+    }
+    drop(release);
+    let replies = replies(&service, 14);
+    for slot in 10..24 {
+        let mut its = replies.iter().filter(|reply| reply.id.slot == slot);
+        let answer = &its.next().unwrap().answer;
+        assert_eq!(its.next(), None);
+        match slot {
+            11 => assert_eq!(*answer, Err(SlowPathError::Deadline)),
+            // The panic costs what was not answered yet of its batch.
+            13 | 14 => assert_eq!(*answer, Err(BackendError::Panicked.into())),
+            21 => assert!(matches!(answer, Err(SlowPathError::Backend(BackendError::Model(_))))),
+            _ => assert!(answer.is_ok(), "{slot}: {answer:?}"),
+        }
+    }
+    // The one without time left counts among the four that were taken together, but is not asked.
+    assert_eq!(batches.try_iter().collect::<Vec<_>>(), [1, 3, 4, 4, 1]);
+    assert_eq!(settled(&service).ended(), 14);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::answer::OwnedAnswer;
 use crate::backend::{BackendAnswer, Request};
 use crate::error::{BackendError, SlowPathError};
 use crate::metrics::{Ending, Metrics};
+use stack::answer::Advice;
 use stack::{DivertId, Source};
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Reply {
     pub answer: Result<OwnedAnswer, SlowPathError>,
     /// When it happened.
     pub times: Times,
+    /// How far the answer reaches, where the backend says so.
+    pub advice: Option<Advice>,
     /// How sure the model is, where the backend knows.
     pub probability: Option<f32>,
     /// Tokens that the model read; 0 without an answer.
@@ -146,15 +149,25 @@ impl Ticket {
             id: self.id,
             answer: Err(SlowPathError::Stopped),
             times,
+            advice: None,
             probability: None,
             prompt_tokens: 0,
             answer_tokens: 0,
         };
         match result {
-            Ok(BackendAnswer { nonce, reason, action, probability, prompt_tokens, answer_tokens }) => {
+            Ok(BackendAnswer {
+                nonce,
+                reason,
+                action,
+                advice,
+                probability,
+                prompt_tokens,
+                answer_tokens,
+            }) => {
                 // The id is the ticket's: a model is not asked for it.
                 let answer = OwnedAnswer { id: self.id, nonce, reason, action, source: Source::Model };
-                reply = Reply { answer: Ok(answer), probability, prompt_tokens, answer_tokens, ..reply };
+                reply =
+                    Reply { answer: Ok(answer), advice, probability, prompt_tokens, answer_tokens, ..reply };
             }
             Err(error) => {
                 log::debug!("slow path: divert {}: {error}", self.id);

@@ -1,7 +1,7 @@
 //! The service's thread: one loop for a model in this process, one for HTTP.
 
-use super::ticket::Job;
-use crate::backend::{LocalBackend, OpenAi};
+use super::ticket::{Job, Ticket};
+use crate::backend::{LocalBackend, OpenAi, Request};
 use crate::error::BackendError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,15 +9,46 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-/// Answers one by one until the queue is closed and empty.
+/// Answers what waits, up to as many at once as the backend likes, until the queue is closed and empty.
 pub(super) fn local(mut backend: Box<dyn LocalBackend>, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(Job { request, ticket }) = jobs.blocking_recv() {
-        if let Some(ticket) = ticket.begin() {
-            // A model is code over untrusted bytes: a panic costs one answer, not the slow path. What it
-            // leaves half-written is its scratch memory, which the next prompt overwrites.
-            let result = catch_unwind(AssertUnwindSafe(|| backend.answer(&request)));
-            ticket.finish(result.unwrap_or(Err(BackendError::Panicked)));
+    let most = backend.batch().max(1);
+    let mut waiting = Vec::with_capacity(most);
+    let mut requests = Vec::with_capacity(most);
+    let mut tickets = Vec::with_capacity(most);
+    while jobs.blocking_recv_many(&mut waiting, most) > 0 {
+        for Job { request, ticket } in waiting.drain(..) {
+            if let Some(ticket) = ticket.begin() {
+                requests.push(request);
+                tickets.push(Some(ticket));
+            }
         }
+        ask(&mut *backend, &requests, &mut tickets);
+        requests.clear();
+        tickets.clear();
+    }
+}
+
+/// Asks the backend, and finishes each ticket once.
+fn ask(backend: &mut dyn LocalBackend, requests: &[Request], tickets: &mut [Option<Ticket>]) {
+    let mut done = |at: usize, result| {
+        if let Some(ticket) = tickets.get_mut(at).and_then(Option::take) {
+            ticket.finish(result);
+        }
+    };
+    // A model is code over untrusted bytes: a panic costs answers, not the slow path. What it leaves half-written
+    // is its scratch memory, which the next prompt overwrites.
+    let result = match requests {
+        [] => return,
+        [request] => {
+            let result = catch_unwind(AssertUnwindSafe(|| backend.answer(request)));
+            return done(0, result.unwrap_or(Err(BackendError::Panicked)));
+        }
+        _ => catch_unwind(AssertUnwindSafe(|| backend.answer_batch(requests, &mut done))),
+    };
+    let error =
+        if result.is_err() { BackendError::Panicked } else { BackendError::Model("no answer".into()) };
+    for ticket in tickets.iter_mut().filter_map(Option::take) {
+        ticket.finish(Err(error.clone()));
     }
 }
 

@@ -1,5 +1,7 @@
 //! An HTTP server on loopback that answers as a test tells it to.
 
+use super::written;
+use crate::question::Said;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -131,10 +133,23 @@ pub(crate) fn completion(content: &str) -> Act {
 pub(crate) fn choose(action: &str) -> impl Fn(&Seen) -> Act + Send + Sync + 'static {
     let action = action.to_owned();
     move |seen| {
-        let prompt = seen.body["messages"][1]["content"].as_str().unwrap();
-        let frame: Value = serde_json::from_str(prompt.lines().nth(1).unwrap()).unwrap();
+        let frame = shown(seen);
         completion(
             &json!({ "nonce": frame["nonce"], "reason": frame["reason"], "action": action }).to_string(),
         )
     }
+}
+
+/// The answer of a model that echoes the nonce of the exam's question and says this.
+pub(crate) fn say(said: Said) -> impl Fn(&Seen) -> Act + Send + Sync + 'static {
+    move |seen| {
+        let nonce = u32::from_str_radix(shown(seen)["nonce"].as_str().unwrap(), 16).unwrap();
+        completion(&written(nonce, None, &said).to_string())
+    }
+}
+
+/// What the prompt shows between its boundaries.
+pub(crate) fn shown(seen: &Seen) -> Value {
+    let prompt = seen.body["messages"][1]["content"].as_str().unwrap();
+    serde_json::from_str(prompt.lines().nth(1).unwrap()).unwrap()
 }

@@ -4,6 +4,7 @@
 //! embedded model is trained and examined on; [`judge`] names what a frame is; [`repair`] and its
 //! neighbours say, byte for byte, what may leave.
 
+mod advice;
 mod fields;
 mod judge;
 mod judge_icmpv6;
@@ -16,6 +17,7 @@ mod repair;
 mod reply;
 mod triage;
 
+pub use advice::advice;
 pub use fields::{fields, right_action};
 pub use judge::{Judgement, judge};
 pub use overlap::overlaps;

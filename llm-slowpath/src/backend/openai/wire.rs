@@ -2,7 +2,7 @@
 
 use crate::error::HttpError;
 use crate::error::quote::quote;
-use crate::prompt::{schema::Task, text};
+use crate::prompt::schema::Form;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,24 +44,38 @@ struct JsonSchema {
     schema: &'static Value,
 }
 
-/// A request about `user`, the frame part of a prompt; with `task`, its schema and sampling limits.
-pub(super) fn ask<'a>(model: Option<&'a str>, max_tokens: u32, user: &'a str, task: Option<Task>) -> Ask<'a> {
-    let tuned = |task: Task| Tuned {
+/// The two parts of a prompt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts<'a> {
+    /// The constant part.
+    pub(super) system: &'a str,
+    /// The part about one frame or question.
+    pub(super) user: &'a str,
+}
+
+/// A request; with `form`, its schema and sampling limits.
+pub(super) fn ask<'a>(
+    model: Option<&'a str>,
+    max_tokens: u32,
+    parts: Parts<'a>,
+    form: Option<Form>,
+) -> Ask<'a> {
+    let tuned = |form: Form| Tuned {
         temperature: 0,
         max_completion_tokens: max_tokens,
         response_format: Format {
             r#type: "json_schema",
-            json_schema: JsonSchema { name: task.name(), strict: true, schema: task.schema() },
+            json_schema: JsonSchema { name: form.name(), strict: true, schema: form.schema() },
         },
     };
     Ask {
         model,
         messages: [
-            Message { role: "system", content: text::system() },
-            Message { role: "user", content: user },
+            Message { role: "system", content: parts.system },
+            Message { role: "user", content: parts.user },
         ],
         stream: false,
-        tuned: task.map(tuned),
+        tuned: form.map(tuned),
     }
 }
 
@@ -126,6 +140,8 @@ pub(super) fn error_message(body: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    const PARTS: Parts<'_> = Parts { system: "rules", user: "frame" };
+
     fn read(body: &str) -> Result<(String, (u32, u32)), HttpError> {
         let completion = completion(body.as_bytes())?;
         completion.answer().map(|(content, tokens)| (content.to_owned(), tokens))
@@ -133,15 +149,16 @@ mod tests {
 
     #[test]
     fn the_body_is_what_servers_expect() {
-        let body = serde_json::to_value(ask(Some("m"), 9, "frame", Some(Task::Triage))).unwrap();
+        let body = serde_json::to_value(ask(Some("m"), 9, PARTS, Some(Form::Triage))).unwrap();
         assert_eq!(body["model"], "m");
         assert_eq!(body["messages"][0]["role"], "system");
+        assert_eq!(body["messages"][0]["content"], "rules");
         assert_eq!(body["messages"][1]["content"], "frame");
         assert_eq!(body["response_format"]["type"], "json_schema");
         assert_eq!(body["response_format"]["json_schema"]["strict"], true);
-        assert_eq!(&body["response_format"]["json_schema"]["schema"], Task::Triage.schema());
+        assert_eq!(&body["response_format"]["json_schema"]["schema"], Form::Triage.schema());
         assert_eq!(body["max_completion_tokens"], 9);
-        let body = serde_json::to_value(ask(None, 9, "frame", None)).unwrap();
+        let body = serde_json::to_value(ask(None, 9, PARTS, None)).unwrap();
         let mut keys: Vec<_> = body.as_object().unwrap().keys().collect();
         keys.sort();
         assert_eq!(keys, ["messages", "stream"]);

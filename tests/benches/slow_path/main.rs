@@ -1,10 +1,12 @@
-//! The slow path on one core: a frame is handled, diverted, answered by the embedded model in its own
-//! thread, approved, applied and polled for transmission.
+//! The slow path on one core: a frame is handled, diverted, answered by the embedded models in their own
+//! thread, approved, applied and polled for transmission; then the models alone.
 //!
 //! Prints p50, p99 and the longest of each, and answers a second. All threads are bound to one processor.
 
+mod models;
+
 use llm_slowpath::backend::embedded::Embedded;
-use llm_slowpath::{Service, ServiceConfig};
+use llm_slowpath::{PingTask, Service, ServiceConfig};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use pktgen::{Generator, World};
@@ -17,12 +19,15 @@ use tests::Sim;
 
 /// Frames measured for each row.
 const FRAMES: u64 = 4_000;
+/// Times that each prompt is answered by the models alone.
+const ROUNDS: usize = 8;
 /// Frames before the measurement.
 const WARM_UP: u64 = 200;
 
 fn main() {
     // `cargo test --benches` asks for a quick look only.
-    let frames = if std::env::args().any(|arg| arg == "--test") { 20 } else { FRAMES };
+    let quick = std::env::args().any(|arg| arg == "--test");
+    let frames = if quick { 20 } else { FRAMES };
     bind_to_one_processor();
     println!("slow path, embedded model, all threads on one core ({frames} frames a row)");
     println!("{:<44}{:>10}{:>10}{:>10}{:>12}", "divert to inject", "p50", "p99", "max", "answers/s");
@@ -35,11 +40,14 @@ fn main() {
             Anomaly::Ipv4OptionTransit,
             Anomaly::IcmpTimestampRequest,
         ],
+        PingTask::Delta,
     );
     let all: Vec<_> =
         Anomaly::ALL.iter().copied().filter(|&a| a != Anomaly::EchoRequest && !a.must_pass()).collect();
-    row("triage, every diverted reason", frames, &all);
-    row("ping-delta", frames, &[Anomaly::EchoRequest]);
+    row("triage, every diverted reason", frames, &all, PingTask::Delta);
+    row("ping-delta", frames, &[Anomaly::EchoRequest], PingTask::Delta);
+    row("ping-full", frames, &[Anomaly::EchoRequest], PingTask::Full);
+    models::rows(if quick { 1 } else { ROUNDS });
 }
 
 fn bind_to_one_processor() {
@@ -52,7 +60,7 @@ fn bind_to_one_processor() {
 }
 
 /// Frames of these reasons, one at a time.
-fn row(name: &str, frames: u64, reasons: &[Anomaly]) {
+fn row(name: &str, frames: u64, reasons: &[Anomaly], task: PingTask) {
     let ping = reasons.contains(&Anomaly::EchoRequest);
     let mut sim = Sim::lab_with(|config| {
         if ping {
@@ -63,7 +71,7 @@ fn row(name: &str, frames: u64, reasons: &[Anomaly]) {
     let waker: llm_slowpath::Waker = std::sync::Arc::new(move || {
         let _ = wake.try_send(());
     });
-    let embedded = Embedded::new().expect("the embedded model loads");
+    let embedded = Embedded::new().expect("the embedded models load").with_ping(task);
     let service = Service::start(embedded, ServiceConfig { waker: Some(waker), ..ServiceConfig::default() })
         .expect("a thread");
     let generator = Generator::new(World::lab(), 7);
