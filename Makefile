@@ -1,6 +1,6 @@
 # Softrouter. `make` lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help run ping test test-peers setup-peers check fmt cases bench bench-tap fuzz anomalies train gguf exam clean
+.PHONY: help run ping test test-peers setup-peers check fmt cases bench bench-tap fuzz anomalies train train-text gguf exam clean
 
 CARGO ?= cargo
 PYTHON ?= /usr/bin/python3
@@ -9,7 +9,8 @@ PROOF := stack/no-alloc-proof/target
 VENV ?= model-trainer/.venv
 # One for export as GGUF and for llama.cpp.
 LLAMA_VENV ?= target/llama-venv
-TRAINER := $(or $(CARGO_TARGET_DIR),target)/release/model-trainer
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+TRAINER := $(RELEASE)/model-trainer
 # Where the embedded models are.
 MODELS ?= llm-slowpath/model
 
@@ -49,8 +50,9 @@ test-peers: $(LLAMA_VENV)/ready ## Tests that need peers: scapy, tshark, curl an
 	$(CARGO) test -p tests --features peers --test captures $(FLAGS)
 	$(PYTHON) tests/cases/make.py --check
 	PYTHON=$(PYTHON) $(CARGO) test -p firmware-sim --features peers --test conformance $(FLAGS) -- --nocapture
-	$(CARGO) build --release -p model-trainer
+	$(CARGO) build --release -p model-trainer -p firmware-sim
 	$(LLAMA_VENV)/bin/python model-trainer/test_llama_cpp.py --models $(MODELS) --binary $(TRAINER)
+	$(LLAMA_VENV)/bin/python model-trainer/test_servers.py --binary $(TRAINER) --router $(RELEASE)/softrouter
 	@echo "make test-peers: all passed"
 
 check: ## Formatting, lints, documentation, generated tables, file lengths
@@ -80,10 +82,16 @@ fuzz: ## Run every fuzz target (ARGS="--seconds 600", "--target classify"); need
 bench-tap: ## Between two Linux hosts over TAPs, beside a bare loop and a Linux kernel; under a flood (as root; skips are printed)
 	$(CARGO) bench -p firmware-sim --bench tap -- $(ARGS)
 
-train: ## Train the embedded models anew (makes a virtual environment; ARGS="--model decide")
-	test -x $(VENV)/bin/python || { python3 -m venv $(VENV) && $(VENV)/bin/pip install torch numpy safetensors; }
+train: $(VENV)/bin/python ## Train the embedded models anew (makes a virtual environment; ARGS="--model decide")
 	$(CARGO) build --release -p model-trainer
 	$(VENV)/bin/python model-trainer/train.py --binary $(TRAINER) $(ARGS)
+
+train-text: $(VENV)/bin/python ## Train the text model anew, which test-peers serves: after a change of the prompts
+	$(CARGO) build --release -p model-trainer
+	$(VENV)/bin/python model-trainer/train_text.py --binary $(TRAINER) $(ARGS)
+
+$(VENV)/bin/python:
+	python3 -m venv $(VENV) && $(VENV)/bin/pip install torch numpy safetensors
 
 gguf: $(LLAMA_VENV)/ready ## Export the embedded models as GGUF for llama.cpp (ARGS="--out FOLDER --model ping")
 	$(CARGO) build --release -p model-trainer

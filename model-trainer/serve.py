@@ -6,7 +6,7 @@ import signal
 import xllamacpp
 
 
-def start(model, port=0, threads=1, quiet=False):
+def start(model, port=0, threads=1, quiet=False, context=256):
     """llama.cpp's server with one slot, on a free port if `port` is 0. It ends with this process.
 
     Keys and values are kept as 32-bit floats, as the router keeps them; llama.cpp's own choice is 16 bits.
@@ -14,7 +14,7 @@ def start(model, port=0, threads=1, quiet=False):
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.port = port
-    params.n_ctx = 256
+    params.n_ctx = context
     params.n_parallel = 1
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads

@@ -23,6 +23,10 @@ pub enum Command {
     Run(RunArgs),
     /// Examine backends on questions with known right answers, beside two baselines.
     Exam(ExamArgs),
+    /// Do everything again that a recording says, without ports, model or clock, and compare what the router sends.
+    ReplayRecording(ReplayArgs),
+    /// Print what a model would be sent about a frame, without asking one.
+    Prompt(PromptArgs),
     /// Print the table of anomalies.
     Anomalies,
 }
@@ -43,9 +47,18 @@ pub struct LabArgs {
     /// How many requests --ping sends.
     #[arg(long, default_value_t = 1000, requires = "ping", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub count: u64,
-    /// Who answers: embedded, embedded:FOLDER or openai:URL[#MODEL].
-    #[arg(long, default_value = "embedded")]
-    pub backend: BackendSpec,
+    /// Who answers: embedded, embedded:FOLDER, openai:URL#MODEL, ollama:URL#MODEL, anthropic:URL#MODEL or transcript:FILE;
+    /// openai+tools: and so on for tool calling. Given several times, they are asked in this order.
+    #[arg(long = "backend", default_value = "embedded", value_name = "BACKEND")]
+    pub backends: Vec<BackendSpec>,
+    /// With several backends: an answer of any but the last that its model holds less probable than this is not used, and
+    /// the next backend is asked.
+    #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
+    pub threshold: Option<f32>,
+    /// Backends with thresholds and prices, budget and values from the tables backend, slow_path and value of this file,
+    /// which holds nothing else; router.example.toml shows them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["backends", "threshold"])]
+    pub slow_path: Option<PathBuf>,
     /// Where RFCs leave a choice.
     #[arg(long, value_enum, default_value_t = Posture::Balanced)]
     pub posture: Posture,
@@ -65,12 +78,19 @@ pub struct LabArgs {
     /// Writes the report as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Writes one JSON line for everything that happens to a diverted frame.
+    /// Adds one JSON line to this file for everything that happens to a diverted frame.
     #[arg(long, value_name = "FILE")]
     pub decision_log: Option<PathBuf>,
+    /// Adds what model servers answer to this transcript; the backend transcript:FILE answers from it without a model.
+    #[arg(long, value_name = "FILE")]
+    pub transcript: Option<PathBuf>,
     /// Writes what each host received as pcap files into this folder (not with --memory; without offload).
     #[arg(long, value_name = "FOLDER", conflicts_with = "memory")]
     pub capture: Option<PathBuf>,
+    /// Records everything that is done to the router, and every frame that it sends, as a pcapng file for `softrouter
+    /// replay-recording` and Wireshark. It holds the traffic itself; super-frames are cut before the router.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// `softrouter run`
@@ -79,15 +99,34 @@ pub struct RunArgs {
     /// The configuration; router.example.toml shows every field.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Writes one JSON line for everything that happens to a diverted frame.
+    /// Adds one JSON line to this file for everything that happens to a diverted frame.
     #[arg(long, value_name = "FILE")]
     pub decision_log: Option<PathBuf>,
+    /// Adds what model servers answer to this transcript; the backend transcript:FILE answers from it without a model.
+    #[arg(long, value_name = "FILE")]
+    pub transcript: Option<PathBuf>,
+    /// Records everything that is done to the router, and every frame that it sends, as a pcapng file for `softrouter
+    /// replay-recording` and Wireshark. It holds the traffic itself; super-frames are cut before the router.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+}
+
+/// `softrouter replay-recording`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// What --record wrote.
+    #[arg(value_name = "FILE")]
+    pub recording: PathBuf,
+    /// Writes the summary as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// `softrouter exam`
 #[derive(Debug, Args)]
 pub struct ExamArgs {
-    /// Whom to examine: embedded, embedded:FOLDER or openai:URL[#MODEL]; may be given several times.
+    /// Whom to examine: embedded, embedded:FOLDER, openai:URL#MODEL, ollama:URL#MODEL or anthropic:URL#MODEL; openai+tools:
+    /// and so on for tool calling. May be given several times.
     #[arg(long = "backend", default_value = "embedded", value_name = "BACKEND")]
     pub backends: Vec<BackendSpec>,
     /// 500 generated questions instead of 27,000: for backends that take seconds.
@@ -120,9 +159,53 @@ pub struct ExamArgs {
     pub html: Option<PathBuf>,
 }
 
+/// `softrouter prompt`
+#[derive(Debug, Args)]
+pub struct PromptArgs {
+    /// The Ethernet frame without its check sequence, as hex (spaces and colons allowed); @FILE.pcap or @FILE.pcap:N for the
+    /// N-th frame of a capture; - for hex on standard input.
+    #[arg(required = true, value_name = "FRAME")]
+    pub frame: Vec<String>,
+    /// The router of this configuration instead of the lab's (router.example.toml shows every field).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where RFCs leave a choice [default: that of the configuration, or balanced].
+    #[arg(long, value_enum)]
+    pub posture: Option<Posture>,
+    /// The port that the frame comes in by, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port: u8,
+    /// The article's experiment: echo requests to the router are held for the model.
+    #[arg(long)]
+    pub ping: bool,
+    /// A frame prompt: the frame's decoded fields and its flow, too, instead of the class alone [default: as the
+    /// configuration says].
+    #[arg(long)]
+    pub frame_prompt: bool,
+    /// As a model is told that calls tools.
+    #[arg(long)]
+    pub tools: bool,
+    /// So many bytes of the payload as hex, as far as there is room.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "frame_prompt")]
+    pub payload: usize,
+    /// Real addresses instead of pseudonyms, in a frame prompt or with --ping.
+    #[arg(long)]
+    pub real_addresses: bool,
+    /// The tokens that the embedded model is given, too.
+    #[arg(long)]
+    pub embedded: bool,
+    /// All of it as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 fn task(name: &str) -> Result<Task, String> {
     let names = || Task::ALL.map(Task::name).join(", ");
     Task::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("name some of {}", names()))
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|p| (0.0..=1.0).contains(p)).ok_or_else(|| "name a number from 0 to 1".into())
 }
 
 fn price(text: &str) -> Result<f64, String> {

@@ -6,11 +6,12 @@ mod limits;
 mod locator;
 mod ports;
 mod routes;
+mod slow_path;
 #[cfg(test)]
 mod tests;
 
-use file::File;
-use llm_slowpath::BackendSpec;
+use crate::slow_path::SlowPathPlan;
+use file::{File, SlowPathFile};
 use locator::Locator;
 use smoltcp::wire::{Ipv4Address, Ipv6Address};
 use stack::{Anomaly, Config, ConfigError, Mode, PortId, Posture, Route};
@@ -28,8 +29,10 @@ pub struct RunConfig {
     pub routes: Vec<Route<Ipv4Address>>,
     /// IPv6 routes beside the connected networks.
     pub routes_v6: Vec<Route<Ipv6Address>>,
-    /// Who answers.
-    pub backend: BackendSpec,
+    /// Who answers, and within what limits.
+    pub slow_path: SlowPathPlan,
+    /// Flows of diverted frames that are remembered.
+    pub flows: usize,
     /// Super-frames and unfinished checksums over the TAPs, where the kernel grants them?
     pub offload: bool,
 }
@@ -61,11 +64,32 @@ pub struct FileError {
     pub remedy: String,
 }
 
-/// Reads and checks a configuration file.
+/// Reads and checks a configuration file; the configuration, and the file's text.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn load(path: &Path, secret: u64, midnight_offset_ms: Option<u32>) -> Result<RunConfig, FileError> {
+pub fn load(
+    path: &Path,
+    secret: u64,
+    midnight_offset_ms: Option<u32>,
+) -> Result<(RunConfig, String), FileError> {
+    let (name, text) = read(path)?;
+    parse(&name, &text, secret, midnight_offset_ms).map(|config| (config, text))
+}
+
+/// Reads and checks a file that holds `[[backend]]`, `[slow_path]` and `[value]` alone.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn load_slow_path(path: &Path) -> Result<SlowPathPlan, FileError> {
+    let (name, text) = read(path)?;
+    let at = Locator { name: &name, text: &text };
+    let file: SlowPathFile = at.deserialize()?;
+    let SlowPathFile { backend, slow_path, value } = &file;
+    slow_path::plan(&at, &slow_path::Tables { single: None, backends: backend, slow_path, values: value })
+}
+
+fn read(path: &Path) -> Result<(String, String), FileError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| FileError {
         file: name.clone(),
@@ -75,7 +99,7 @@ pub fn load(path: &Path, secret: u64, midnight_offset_ms: Option<u32>) -> Result
         problem: error.to_string(),
         remedy: "give the path of a readable TOML file; router.example.toml is one to start from".into(),
     })?;
-    parse(&name, &text, secret, midnight_offset_ms)
+    Ok((name, text))
 }
 
 /// Checks the text of a configuration file called `name`.
@@ -89,9 +113,7 @@ pub fn parse(
     midnight_offset_ms: Option<u32>,
 ) -> Result<RunConfig, FileError> {
     let at = Locator { name, text };
-    let file: File = toml::Deserializer::parse(text)
-        .map_err(|error| at.syntax(&error))
-        .and_then(|toml| serde_path_to_error::deserialize(toml).map_err(|error| at.structure(&error)))?;
+    let file: File = at.deserialize()?;
     let mut router = Config::new(secret);
     router.midnight_offset_ms = midnight_offset_ms;
     router.ports = ports::ports(&at, &file.port)?;
@@ -107,25 +129,24 @@ pub fn parse(
                 )
             })?;
     }
-    let backend = match &file.router.backend {
-        None => BackendSpec::Embedded { weights: None },
-        Some(spec) => spec.get_ref().parse().map_err(|error: llm_slowpath::SetupError| {
-            at.error(
-                spec.span(),
-                "router.backend".into(),
-                error.to_string(),
-                "write embedded, or openai:http://HOST:PORT#MODEL",
-            )
-        })?,
-    };
+    let slow_path = slow_path::plan(
+        &at,
+        &slow_path::Tables {
+            single: file.router.backend.as_ref(),
+            backends: &file.backend,
+            slow_path: &file.slow_path,
+            values: &file.value,
+        },
+    )?;
     for (reason, mode) in &file.modes {
         set_mode(&at, &mut router, reason, mode)?;
     }
-    router.limits = limits::limits(&at, &file, &backend)?;
+    router.limits = limits::limits(&at, &file, slow_path.is_local())?;
     check(&at, &file, &router)?;
     let (routes, routes_v6) = routes::routes(&at, &file.route, &port_names, &router)?;
     let offload = file.router.offload.unwrap_or(true);
-    Ok(RunConfig { port_names, router, routes, routes_v6, backend, offload })
+    let flows = limits::flows(&at, &file)?;
+    Ok(RunConfig { port_names, router, routes, routes_v6, slow_path, flows, offload })
 }
 
 fn set_mode(
@@ -154,7 +175,8 @@ fn set_mode(
 
 /// What only the router itself can judge, judged before any device is touched.
 fn check(at: &Locator<'_>, file: &File, router: &Config) -> Result<(), FileError> {
-    let result = stack::Router::new(router.clone(), crate::storage::storage(&router.limits));
+    let result =
+        stack::Router::new(router.clone(), crate::storage::storage(&router.limits, crate::storage::FLOWS));
     result.map(drop).map_err(|error| match error {
         ConfigError::DivertCapacity { .. } => at.error(
             at.section("[limits]"),

@@ -9,17 +9,19 @@ mod readiness;
 
 pub use latency::Latencies;
 
+use crate::availability::{Availability, AvailabilityLine};
 use crate::clock::Clock;
 use crate::decision_log::DecisionLog;
 use crate::port::{Gso, Port, Sent};
+use crate::recording::{RecordedRouter, Written};
 use budget::Budget;
-use llm_slowpath::{Backend, Reply, Service, ServiceConfig, StartError};
+use llm_slowpath::{Cascade, Refused, Reply, Service, ServiceConfig, StartError};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use readiness::Readiness;
 use smoltcp::time::Instant;
 use smoltcp::wire::{Ipv4Cidr, Ipv6Cidr};
 use stack::frame::FRAME_MAX;
-use stack::{FrameBuf, Origin, PortId, Router, Verdict};
+use stack::{DivertId, Event, FrameBuf, Origin, PortId, Rejection, Router, Verdict};
 use std::io;
 use std::mem::take;
 use std::net::IpAddr;
@@ -49,24 +51,21 @@ pub enum LoopError {
     /// Waiting failed.
     #[error("cannot wait for frames: {0}")]
     Wait(#[from] io::Error),
-    /// The decision log cannot be written.
-    #[error("decision log: {0}: is the disk full?")]
-    Log(io::Error),
 }
 
 fn failed(port: &dyn Port, source: io::Error) -> LoopError {
     LoopError::Port { port: port.name().into(), source }
 }
 
-/// The smallest MTU, if every port takes super-frames.
-fn whole_up_to(router: &Router<'_>, ports: &[Box<dyn Port>]) -> Option<usize> {
+/// The smallest MTU, if every port takes super-frames. A recording has no room for how one is to be cut.
+fn whole_up_to(router: &RecordedRouter, ports: &[Box<dyn Port>]) -> Option<usize> {
     let smallest = router.config().ports.iter().map(|port| port.mtu).min();
-    smallest.filter(|_| ports.iter().all(|port| port.takes_super_frames()))
+    smallest.filter(|_| !router.is_recorded() && ports.iter().all(|port| port.takes_super_frames()))
 }
 
 /// The router with its ports and its slow path.
 pub struct EventLoop {
-    router: Router<'static>,
+    router: RecordedRouter,
     ports: Vec<Box<dyn Port>>,
     budgets: Vec<Budget>,
     readiness: Readiness,
@@ -74,6 +73,9 @@ pub struct EventLoop {
     wake: Arc<EventFd>,
     clock: Clock,
     latencies: Latencies,
+    availability: Availability,
+    /// The frame that the slow path is just not to answer.
+    spared: Option<DivertId>,
     log: Option<DecisionLog>,
     buffer: Vec<u8>,
     /// One frame cut from a super-frame.
@@ -84,17 +86,20 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Joins the router to its ports (by `PortId`) and to a slow path that uses `backend`.
+    /// Joins the router to its ports (by `PortId`) and to a slow path that asks `backends`. Of `service`, queue, replies and
+    /// waker follow from the router's limits and the loop.
     ///
     /// # Errors
     /// The slow path's thread or the wake-up descriptor cannot be had.
     pub fn new(
-        router: Router<'static>,
+        router: impl Into<RecordedRouter>,
         ports: Vec<Box<dyn Port>>,
-        backend: impl Into<Backend>,
+        backends: impl Into<Cascade>,
+        service: ServiceConfig,
         clock: Clock,
         log: Option<DecisionLog>,
     ) -> Result<Self, LoopError> {
+        let router = router.into();
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let wake = Arc::new(EventFd::from_flags(flags).map_err(io::Error::from)?);
         let waker = Arc::clone(&wake);
@@ -106,9 +111,9 @@ impl EventLoop {
                 // A full counter means that the loop is about to wake anyway.
                 let _ = waker.write(1);
             })),
-            ..ServiceConfig::default()
+            ..service
         };
-        let service = Service::start(backend, config)?;
+        let service = Service::start(backends, config)?;
         Ok(Self {
             whole_up_to: whole_up_to(&router, &ports),
             budgets: vec![Budget::new(); ports.len()],
@@ -119,6 +124,8 @@ impl EventLoop {
             wake,
             clock,
             latencies: Latencies::new(),
+            availability: Availability::default(),
+            spared: None,
             log,
             buffer: vec![0; TAG_ROOM + READ_MAX],
             cut: vec![0; TAG_ROOM + READ_MAX],
@@ -127,8 +134,24 @@ impl EventLoop {
     }
 
     /// The router, to be looked at.
-    pub const fn router(&self) -> &Router<'static> {
+    pub fn router(&self) -> &Router<'static> {
         &self.router
+    }
+
+    /// The slow path's service, to be looked at.
+    pub const fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// In how many seconds the slow path failed no frame.
+    pub fn availability(&self) -> AvailabilityLine {
+        self.availability.until(self.clock.now())
+    }
+
+    /// Ends the recording, if there is one; what came of it. After a failure it just stops: what was queued then was
+    /// never sent.
+    pub fn end_recording(&mut self, well: bool) -> Option<Written> {
+        self.router.end_recording(well)
     }
 
     /// How long things took.
@@ -139,7 +162,7 @@ impl EventLoop {
     /// Runs until `stop` is set; calls `tick` about every `interval`.
     ///
     /// # Errors
-    /// A port or the log failed; the router's books are still good.
+    /// A port failed; the router's books are still good.
     pub fn run(
         &mut self,
         stop: &AtomicBool,
@@ -155,13 +178,13 @@ impl EventLoop {
             let due = self.turn(now)?;
             if now >= next_tick {
                 next_tick = now + step;
+                self.router.flush_recording();
+                note(&mut self.log, DecisionLog::flush);
                 tick(self);
             }
             sleep = Clock::until(now, due.map_or(next_tick, |due| due.min(next_tick)));
         }
-        if let Some(log) = &mut self.log {
-            log.flush().map_err(LoopError::Log)?;
-        }
+        note(&mut self.log, DecisionLog::flush);
         Ok(())
     }
 
@@ -181,9 +204,14 @@ impl EventLoop {
             due = self.router.poll_timeout(now);
         }
         self.flush()?;
-        self.feed_slow_path();
+        // What was diverted is noted before what is asked about it.
+        self.log_events();
+        while self.feed_slow_path() {
+            // What the service knows already, it has answered by now.
+            self.take_answers()?;
+        }
         self.flush()?;
-        self.log_events()?;
+        self.log_events();
         Ok(due)
     }
 
@@ -276,36 +304,51 @@ impl EventLoop {
             let frame = &self.out[..transmit.len];
             let port = &mut self.ports[transmit.port.index()];
             let sent = port.send(frame).map_err(|source| failed(&**port, source))?;
-            match (sent, transmit.origin, &mut self.log) {
-                (Sent::Full, _, _) => self.router.unsent(&transmit),
-                (Sent::Done, Origin::Injected(id), Some(log)) => {
-                    log.injected(self.clock.now(), id, transmit.port, frame).map_err(LoopError::Log)?;
+            match (sent, transmit.origin) {
+                (Sent::Full, _) => self.router.unsent(&transmit),
+                (Sent::Done, Origin::Injected(id)) => {
+                    let now = self.clock.now();
+                    note(&mut self.log, |log| log.injected(now, id, transmit.port, frame));
                 }
-                (Sent::Done, _, _) => {}
+                (Sent::Done, _) => {}
             }
         }
         Ok(())
     }
 
-    /// Hands diverted frames to the slow path. What it refuses ends by default at once.
-    fn feed_slow_path(&mut self) {
+    /// Hands diverted frames to the slow path; says whether there were any. What it refuses ends by default at once.
+    fn feed_slow_path(&mut self) -> bool {
+        let mut fed = false;
         while let Some(diverted) = self.router.poll_divert(&mut self.out) {
+            fed = true;
             let now = self.clock.now();
             let budget = Clock::until(now, diverted.deadline);
             let id = diverted.id;
             self.latencies.diverted(&diverted);
+            let by_class = self.service.asks_by_class(diverted.reason());
             let frame = &self.out[..diverted.len];
-            if self.service.submit(diverted, frame, budget).is_err() {
-                self.router.abandon(now, id);
+            match self.service.submit(diverted, frame, budget) {
+                Ok(()) => note(&mut self.log, |log| log.asked(now, id, by_class)),
+                Err(refused) => self.give_up(now, id, refused),
             }
         }
+        fed
+    }
+
+    /// The slow path does not take the frame: its default acts.
+    fn give_up(&mut self, now: Instant, id: DivertId, why: Refused) {
+        self.router.abandon(now, id);
+        note(&mut self.log, |log| log.abandoned(now, id, &why));
+        // What the operator's budget refuses is no failure of the slow path. Its event is the last one.
+        self.spared = why.is_policy().then_some(id);
+        self.log_events();
+        self.spared = None;
     }
 
     fn take_answers(&mut self) -> Result<(), LoopError> {
         while let Some(reply) = self.service.try_recv() {
-            if let Some(log) = &mut self.log {
-                log.reply(self.clock.now(), &reply).map_err(LoopError::Log)?;
-            }
+            let now = self.clock.now();
+            note(&mut self.log, |log| log.reply(now, &reply));
             self.take_answer(&reply);
             self.flush()?;
             self.latencies.answered(reply.id, self.clock.now());
@@ -315,25 +358,39 @@ impl EventLoop {
 
     fn take_answer(&mut self, reply: &Reply) {
         let now = self.clock.now();
-        match &reply.answer {
-            Ok(answer) => {
-                // The reasons of both rejections are counted, and in the events.
-                if let Ok(approved) = self.router.approve(now, &answer.as_answer())
-                    && self.router.apply(now, approved).is_ok()
-                {
-                    self.latencies.applied(reply.id);
-                }
-            }
-            Err(_) => self.router.abandon(now, reply.id),
+        let Ok(answer) = &reply.answer else { return self.router.abandon(now, reply.id) };
+        // The reasons of both rejections are counted, and in the events.
+        let approved = self.router.approve(now, &answer.as_answer());
+        let verdict = approved.and_then(|approved| self.router.apply(now, approved));
+        if verdict.is_ok() {
+            self.latencies.applied(reply.id);
         }
+        if verdict == Err(Rejection::WrongNonce) {
+            // The id is the service's, not the model's: nobody else will answer this frame.
+            self.router.abandon(now, reply.id);
+        }
+        self.service.judged(reply, verdict);
     }
 
-    fn log_events(&mut self) -> Result<(), LoopError> {
+    fn log_events(&mut self) {
         while let Some(event) = self.router.poll_event() {
-            if let Some(log) = &mut self.log {
-                log.event(self.clock.now(), &event).map_err(LoopError::Log)?;
+            if let Event::Unanswered { id, .. } = event
+                && self.spared != Some(id)
+            {
+                self.availability.failed(self.clock.now());
             }
+            let now = self.clock.now();
+            note(&mut self.log, |log| log.event(now, &event));
         }
-        Ok(())
+    }
+}
+
+/// Writes to the decision log. A full disk ends the log, never the run.
+fn note(log: &mut Option<DecisionLog>, write: impl FnOnce(&mut DecisionLog) -> io::Result<()>) {
+    if let Some(open) = log
+        && let Err(error) = write(open)
+    {
+        eprintln!("decision log: {error}: is the disk full? Nothing more is written to it");
+        *log = None;
     }
 }

@@ -1,6 +1,7 @@
 //! The firmware's main loop on a host: TAP ports, the lab, and the `softrouter` command.
 
 pub mod anomalies;
+pub mod availability;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -9,6 +10,9 @@ pub mod event_loop;
 pub mod exam;
 pub mod lab;
 pub mod port;
+pub mod prompt_command;
+pub mod recording;
 pub mod report;
 pub mod run;
+pub mod slow_path;
 pub mod storage;

@@ -1,11 +1,15 @@
 //! The `softrouter` binary: reads the command line, sets the stop flag on Ctrl-C, and reports.
 
 use clap::Parser;
-use firmware_sim::cli::{Cli, Command, ExamArgs, LabArgs};
+use firmware_sim::cli::{Cli, Command, ExamArgs, LabArgs, PromptArgs, ReplayArgs};
 use firmware_sim::exam::{Exam, ExamPlan, Prices};
 use firmware_sim::lab::privilege::enter_unprivileged;
 use firmware_sim::lab::run::LabPlan;
-use firmware_sim::{anomalies, lab, run};
+use firmware_sim::prompt_command::{self, PromptPlan};
+use firmware_sim::run::Outputs;
+use firmware_sim::slow_path::SlowPathPlan;
+use firmware_sim::{anomalies, config, lab, recording, run};
+use llm_slowpath::prompt::{Detail, PromptOptions};
 use llm_slowpath::{BackendSpec, PingTask};
 use std::fs::File;
 use std::io::Write;
@@ -15,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The run went to its end, but healthy traffic was lost, an invariant is broken, or a backend did not answer.
+/// The run went to its end, but healthy traffic was lost, an invariant is broken, a backend did not answer, or a replay
+/// differs.
 const FAILED: u8 = 1;
 /// It could not run at all.
 const UNUSABLE: u8 = 2;
@@ -28,7 +33,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Run(args) => {
-            finish(run::run(&args.config, args.decision_log.as_deref(), &stop_flag()).map(|()| true))
+            let outputs =
+                Outputs { decision_log: args.decision_log, transcript: args.transcript, record: args.record };
+            finish(run::run(&args.config, &outputs, &stop_flag()).map(|()| true))
         }
         Command::Lab(args) => {
             // Before any thread exists: a process with threads cannot enter a user namespace.
@@ -40,6 +47,8 @@ fn main() -> ExitCode {
             finish(run_lab(&args))
         }
         Command::Exam(args) => finish(run_exam(args)),
+        Command::ReplayRecording(args) => finish(replay(&args)),
+        Command::Prompt(args) => finish(run_prompt(&args)),
     }
 }
 
@@ -55,7 +64,19 @@ fn stop_flag() -> Arc<AtomicBool> {
 }
 
 fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
-    if args.full && matches!(args.backend, BackendSpec::OpenAi { .. }) {
+    let mut slow_path = match &args.slow_path {
+        Some(path) => config::load_slow_path(path)?,
+        None => SlowPathPlan::of(args.backends.iter().cloned()),
+    };
+    slow_path.transcript.clone_from(&args.transcript);
+    if args.threshold.is_some() && args.backends.len() == 1 {
+        return Err("--threshold says when the next backend is asked, but there is only one\n  remedy: give --backend twice"
+            .into());
+    }
+    if let (Some(threshold), Some((_, others))) = (args.threshold, slow_path.backends.split_last_mut()) {
+        others.iter_mut().for_each(|backend| backend.threshold = threshold);
+    }
+    if args.full && !slow_path.is_local() {
         return Err("--full asks for whole frames, which only the embedded model is asked for in the lab\n  remedy: leave \
                     --full out, or use `softrouter exam`, which asks any backend"
             .into());
@@ -64,7 +85,7 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
         duration: Duration::from_secs(args.seconds),
         ping: args.ping.then_some(args.count),
         ping_task: if args.full { PingTask::Full } else { PingTask::Delta },
-        backend: args.backend.clone(),
+        slow_path,
         posture: args.posture.into(),
         seed: args.seed,
         memory: args.memory,
@@ -72,6 +93,7 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
         offload: !args.no_offload && args.capture.is_none(),
         decision_log: args.decision_log.clone(),
         capture: args.capture.clone(),
+        record: args.record.clone(),
     };
     let json = Output::create("--json", args.json.as_deref())?;
     let outcome = lab::run::run(&plan, &stop_flag())?;
@@ -81,10 +103,18 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(outcome.success)
 }
 
+fn replay(args: &ReplayArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    let json = Output::create("--json", args.json.as_deref())?;
+    let report = recording::replay(&args.recording)?;
+    let _ = write!(std::io::stdout(), "{report}");
+    json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    Ok(report.identical)
+}
+
 fn run_exam(args: ExamArgs) -> Result<bool, Box<dyn std::error::Error>> {
     let prices = args.price_in.zip(args.price_out).map(|(input, output)| Prices { input, output });
     // Whoever names a folder wants its frames sent to the server; whoever only has it in the environment may not.
-    let local = args.backends.iter().all(|spec| matches!(spec, BackendSpec::Embedded { .. }));
+    let local = args.backends.iter().all(BackendSpec::is_local);
     let from_environment =
         || std::env::var_os("SOFTROUTER_CAPTURES").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let plan = ExamPlan {
@@ -106,6 +136,28 @@ fn run_exam(args: ExamArgs) -> Result<bool, Box<dyn std::error::Error>> {
     html.write(&report.html())?;
     // Who ends the exam early gets what they asked for.
     Ok(report.is_complete() || stop.load(Ordering::Relaxed))
+}
+
+fn run_prompt(args: &PromptArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    let plan = PromptPlan {
+        frame: args.frame.join(" "),
+        config: args.config.clone(),
+        posture: args.posture.map(Into::into),
+        port: args.port,
+        ping: args.ping,
+        options: (args.frame_prompt || args.real_addresses).then(|| PromptOptions {
+            detail: if args.frame_prompt { Detail::Frame } else { Detail::Class },
+            payload: args.payload,
+            real_addresses: args.real_addresses,
+            ..PromptOptions::default()
+        }),
+        tools: args.tools,
+        embedded: args.embedded,
+    };
+    let told = prompt_command::run(&plan, &mut std::io::stdin())?;
+    let text = if args.json { serde_json::to_string_pretty(&told)? + "\n" } else { told.to_string() };
+    let _ = write!(std::io::stdout(), "{text}");
+    Ok(true)
 }
 
 /// A file to write into at the end; made at the start, so that a wrong path costs no run.

@@ -1,12 +1,17 @@
 //! The report at the end of a lab run: the books, the fast/slow ratio, the slow path, the invariants.
 
 mod checks;
+mod slow_path;
 mod text;
 
+pub use slow_path::{BackendLine, CostLine, SlowPathLine};
+
+use crate::availability::AvailabilityLine;
 use crate::event_loop::EventLoop;
 use crate::lab::run::LabPlan;
 use crate::lab::scenario::{Repaired, Seen};
 use crate::lab::traffic::ping::PingReport;
+use crate::recording::{ReadError, Report, Written};
 use llm_slowpath::prompt::tokens::Task;
 use llm_slowpath::{Latency, PingTask};
 use serde::Serialize;
@@ -182,6 +187,12 @@ pub struct Outcome {
     pub handle_frame_us: Micros,
     /// Divert to action, in microseconds, without the ping experiment's.
     pub divert_to_action_us: Micros,
+    /// The slow path's service.
+    pub slow_path: SlowPathLine,
+    /// Seconds in which the slow path failed no frame.
+    pub availability: AvailabilityLine,
+    /// The recording, if one was asked for.
+    pub recording: Option<Written>,
     /// Healthy traffic.
     pub healthy: Vec<HealthyLine>,
     /// The four repaired classes.
@@ -229,7 +240,7 @@ impl Outcome {
                 }),
             interrupted,
             seconds: elapsed.as_secs_f64(),
-            backend: plan.backend.to_string(),
+            backend: plan.slow_path.names(),
             posture: plan.posture.name(),
             seed: plan.seed,
             received: share(stats.received),
@@ -260,6 +271,9 @@ impl Outcome {
             observed: stats.diverts.iter().map(|d| d.observed).sum(),
             handle_frame_us: owner.latencies().handle_frame().into(),
             divert_to_action_us: owner.latencies().slow(None).into(),
+            slow_path: SlowPathLine::new(owner, &plan.slow_path),
+            availability: owner.availability(),
+            recording: None,
             healthy: Vec::new(),
             repaired,
             malformed_at_hosts,
@@ -283,6 +297,17 @@ impl Outcome {
                 .collect();
         }
         outcome
+    }
+
+    /// Adds what was recorded, and what its replay showed.
+    pub(crate) fn with_recording(mut self, written: Written, replayed: Result<Report, ReadError>) -> Self {
+        let check = checks::replay(&written, replayed);
+        self.success &= check.holds != Some(false);
+        if let Some(place) = self.checks.iter_mut().find(|other| other.name == check.name) {
+            *place = check;
+        }
+        self.recording = Some(written);
+        self
     }
 }
 

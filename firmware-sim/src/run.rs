@@ -7,6 +7,8 @@ use crate::event_loop::{EventLoop, LoopError};
 use crate::port::Port;
 use crate::port::tap::{Tap, TapError, TapOptions};
 use crate::port::vlan::VlanPort;
+use crate::recording::{Header, MadeFrom, RecordedRouter, Recorder, config_hash};
+use crate::report::SlowPathLine;
 use crate::storage;
 use llm_slowpath::{PingTask, SetupError};
 use stack::stats::{Disposition, Path as FramePath};
@@ -38,9 +40,11 @@ pub enum RunError {
     /// The owner loop failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
-    /// The decision log could not be made.
-    #[error("decision log {path}: {source}: name a file in a folder that exists")]
-    Log {
+    /// The decision log or the recording could not be made.
+    #[error("{what} {path}: {source}: name a file in a folder that exists")]
+    Output {
+        /// Which of them.
+        what: &'static str,
         /// Where it should have been.
         path: PathBuf,
         /// What the kernel said.
@@ -48,30 +52,62 @@ pub enum RunError {
     },
 }
 
+/// A router that was told what the configuration says.
+///
+/// # Errors
+/// It refuses that.
+pub(crate) fn router(config: &RunConfig) -> Result<Router<'static>, ConfigError> {
+    let mut router =
+        Router::new(config.router.clone(), storage::storage(&config.router.limits, config.flows))?;
+    router.add_routes(config.routes.iter().copied())?;
+    router.add_routes(config.routes_v6.iter().copied())?;
+    Ok(router)
+}
+
+/// Files that a run writes, if they are named.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// The decision log, which is added to.
+    pub decision_log: Option<PathBuf>,
+    /// The transcript, which is added to.
+    pub transcript: Option<PathBuf>,
+    /// The recording.
+    pub record: Option<PathBuf>,
+}
+
 /// Runs until `stop` is set.
 ///
 /// # Errors
 /// See [`RunError`].
-pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Result<(), RunError> {
+pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunError> {
     let clock = Clock::start();
-    let config = config::load(path, Clock::secret(), clock.midnight_offset_ms())?;
-    let backend = config.backend.open(PingTask::default())?;
-    let log = decision_log.map(|path| {
-        DecisionLog::create(path).map_err(|source| RunError::Log { path: path.to_owned(), source })
+    let (mut config, text) = config::load(path, Clock::secret(), clock.midnight_offset_ms())?;
+    config.slow_path.transcript.clone_from(&outputs.transcript);
+    let backends = config.slow_path.open(PingTask::default())?;
+    let hash = config_hash(&config.router, &config.routes, &config.routes_v6);
+    let output = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| RunError::Output { what, path, source }
+    };
+    let log = outputs.decision_log.as_deref().map(|path| {
+        DecisionLog::open(path, hash, &config.slow_path.list()).map_err(output("decision log", path))
     });
     let log = log.transpose()?;
-    let mut router = Router::new(config.router.clone(), storage::storage(&config.router.limits))?;
-    router.add_routes(config.routes.iter().copied())?;
-    router.add_routes(config.routes_v6.iter().copied())?;
+    let recorder = outputs.record.as_deref().map(|file| {
+        let header = Header::new(&config.router, hash, MadeFrom::File(path.display().to_string()), text);
+        let names = config.port_names.iter().map(String::as_str);
+        Recorder::create(file, &header, names).map_err(output("recording", file))
+    });
+    let router = RecordedRouter::new(router(&config)?, recorder.transpose()?);
     let mut ports: Vec<Box<dyn Port>> = Vec::new();
     for index in 0..config.port_names.len() {
         ports.push(open_port(&config, PortId(index as u8))?);
     }
-    let mut owner = EventLoop::new(router, ports, backend, clock, log)?;
+    let mut owner = EventLoop::new(router, ports, backends, config.slow_path.service(), clock, log)?;
     let _ = writeln!(
         io::stdout(),
         "backend {}, posture {}; Ctrl-C ends",
-        config.backend,
+        config.slow_path.names(),
         config.router.posture.name()
     );
     // A reader that stalls or goes away must not stall the router: a thread prints, and lines that it has
@@ -86,6 +122,9 @@ pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Resul
     let result = owner.run(stop, INTERVAL, |owner| {
         let _ = lines.try_send(counters(owner));
     });
+    if let Some(written) = owner.end_recording(result.is_ok()) {
+        eprintln!("{written}");
+    }
     drop(lines);
     let patience = Instant::now() + Duration::from_millis(500);
     while !printer.is_finished() && Instant::now() < patience {
@@ -93,7 +132,9 @@ pub fn run(path: &Path, decision_log: Option<&Path>, stop: &AtomicBool) -> Resul
     }
     // One that is stuck has the output for itself, and ends with the process.
     if printer.is_finished() {
-        let _ = writeln!(io::stdout(), "{}", counters(&owner));
+        let books = SlowPathLine::new(&owner, &config.slow_path);
+        let _ =
+            writeln!(io::stdout(), "{}\n  availability: {}{books}", counters(&owner), owner.availability());
     }
     Ok(result?)
 }

@@ -1,10 +1,11 @@
 //! Peers as judges of a lab run: captures at the far ends against the inject log, and tshark's opinion
-//! of every injected frame; curl as the status page's reader. Needs tshark and curl (`make setup-peers`).
+//! of every injected frame and of a recording; curl as the status page's reader. Needs tshark and curl (`make setup-peers`).
 
 mod common;
 
 use common::{EXAMPLE, ROUTER, RunningRouter};
 use firmware_sim::lab::privilege::{probe_tap, skip};
+use firmware_sim::recording::replay;
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -115,6 +116,37 @@ fn what_was_injected_arrives_byte_for_byte_and_tshark_finds_nothing_wrong() {
 }
 
 #[test]
+fn tshark_opens_a_recording_and_counts_what_the_replay_counts() {
+    if Command::new("tshark").arg("--version").output().is_err() {
+        return skip("tshark is not installed: make setup-peers");
+    }
+    let path = std::env::temp_dir().join(format!("softrouter-{}-peers.pcapng", std::process::id()));
+    let output = Command::new(env!("CARGO_BIN_EXE_softrouter"))
+        .args(["lab", "--memory", "--ping", "--count", "100", "--record"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let report = replay(&path).unwrap();
+    assert!(report.identical && report.complete, "{report}");
+    let count = |filter: &str| {
+        let output = Command::new("tshark").arg("-r").arg(&path).args(["-Y", filter]).output().unwrap();
+        // A file that tshark finds damaged is an exit status of its own.
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout.iter().filter(|&&byte| byte == b'\n').count() as u64
+    };
+    assert_eq!(count("frame"), report.packets);
+    assert_eq!(count("frame.packet_flags_direction == 1 && eth"), report.frames_in);
+    assert_eq!(count("frame.packet_flags_direction == 2 && eth"), report.frames_out);
+    assert_eq!(count("json.value.string == \"approve\""), report.answers);
+    assert_eq!(count("frame.interface_name == \"client\" && eth"), report.frames_in + report.frames_out);
+    assert_eq!(count("frame.comment contains \"injected \" && icmp.type == 0"), report.applied);
+    assert_eq!(count("_ws.malformed"), 0);
+    assert!(report.frames_in > 100 && report.answers > 50, "{report}");
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
 fn curl_reads_the_status_page_over_both_families() {
     if let Err(refused) = probe_tap() {
         return skip(&refused.to_string());
@@ -122,7 +154,7 @@ fn curl_reads_the_status_page_over_both_families() {
     if Command::new("curl").arg("--version").output().is_err() {
         return skip("curl is not installed: make setup-peers");
     }
-    let router = RunningRouter::start("curl", EXAMPLE);
+    let router = RunningRouter::start("curl", EXAMPLE, &[]);
     let read = |target: IpAddr| {
         let url = match target {
             IpAddr::V4(target) => format!("http://{target}/"),

@@ -8,6 +8,7 @@ use firmware_sim::lab::host::LabHost;
 use firmware_sim::lab::privilege::{probe_tap, skip};
 use firmware_sim::lab::traffic::exchange::EchoPlan;
 use firmware_sim::lab::traffic::{icmp, udp};
+use firmware_sim::recording::replay;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ fn the_example_routes_until_ctrl_c() {
     if let Err(refused) = probe_tap() {
         return skip(&refused.to_string());
     }
-    let router = RunningRouter::start("example", EXAMPLE);
+    let router = RunningRouter::start("example", EXAMPLE, &[]);
     let host: &dyn LabHost = &router.host;
     let stop = Arc::new(AtomicBool::new(false));
     let mut echoes = Vec::new();
@@ -39,10 +40,35 @@ fn the_example_routes_until_ctrl_c() {
     ] {
         assert!(shown.contains(line), "{line}\n{shown}");
     }
-    let last = shown.lines().last().unwrap();
+    let last = shown.lines().rfind(|line| line.starts_with("in ")).unwrap();
+    assert!(shown.contains("availability: ") && shown.contains("Slow path's service: "), "{shown}");
     let delivered = last.split("delivered ").nth(1).and_then(|rest| rest.split_whitespace().next());
     // The host's kernel may send Neighbour Discovery and multicast listener reports of its own.
     assert!(delivered.unwrap().parse::<u64>().unwrap() >= 80, "{shown}");
+}
+
+#[test]
+fn what_the_example_did_is_recorded_and_replays_identical() {
+    if let Err(refused) = probe_tap() {
+        return skip(&refused.to_string());
+    }
+    let file = std::env::temp_dir().join(format!("softrouter-{}-run.pcapng", std::process::id()));
+    let router = RunningRouter::start("recorded", EXAMPLE, &["--record".as_ref(), file.as_os_str()]);
+    let host: &dyn LabHost = &router.host;
+    let stop = Arc::new(AtomicBool::new(false));
+    for target in ROUTER {
+        let plan = EchoPlan::burst(target, 20);
+        let echo = icmp::spawn_echo(host, plan, Arc::clone(&stop)).unwrap().join();
+        assert!(echo.is_clean(), "{echo:?}");
+    }
+    assert!(get(host, ROUTER[0], "/").starts_with("HTTP/1.0 200 OK"));
+    let (status, shown) = router.interrupt();
+    assert!(status.success() && shown.contains("recording "), "{shown}");
+    let report = replay(&file).unwrap();
+    assert!(report.identical && report.complete, "{report}");
+    // Forty echoes, and a connection with a few frames each way.
+    assert!(report.frames_in > 42 && report.frames_out > 42, "{report}");
+    let _ = std::fs::remove_file(file);
 }
 
 /// Asks for `path` at `target`, and reads the answer to its end.
@@ -70,7 +96,7 @@ fn the_status_page_is_read_over_ipv4_and_ipv6() {
     if let Err(refused) = probe_tap() {
         return skip(&refused.to_string());
     }
-    let router = RunningRouter::start("status", EXAMPLE);
+    let router = RunningRouter::start("status", EXAMPLE, &[]);
     let pages: Vec<_> =
         ROUTER.into_iter().chain(ROUTER).map(|target| get(&router.host, target, "/")).collect();
     let (status, shown) = router.interrupt();

@@ -1,16 +1,80 @@
 //! How the slow path fails: every way a request can end without an answer.
 
+use crate::middleware::budget::Overspent;
 use crate::prompt::decode::DecodeError;
 
-/// Why [`crate::Service::submit`] took nothing. The deterministic default for the reason acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why [`crate::Service::submit`] took nothing: a result like another, and counted. The deterministic default for the
+/// reason acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[repr(u8)]
 pub enum Refused {
-    /// The request queue holds as many requests as it may.
-    #[error("the slow path's queue is full")]
-    QueueFull,
+    /// As many frames of the class wait for its answer as may (single-flight).
+    #[error("as many frames of its class wait as may")]
+    ClassFull,
+    /// The class failed lately and is left alone for a while (negative cache).
+    #[error("its class failed lately")]
+    ClassFailing,
+    /// The hour's budget, or the reason's share of it, is spent.
+    #[error("the budget is spent")]
+    Spent,
+    /// The answer would cost more than it is worth, or the rest of the budget is kept for answers that are worth more.
+    #[error("the answer is not worth its price")]
+    NotWorthIt,
+    /// The first backend that might have been asked has failed lately and is left alone for a while (circuit breaker); so
+    /// is each that is behind it, or refuses for another reason.
+    #[error("the backend's circuit breaker is open")]
+    BreakerOpen,
+    /// The backend has as many requests as it may (limiter).
+    #[error("the backend has as many requests as it may")]
+    Busy,
+    /// As many replies wait for the owner as may.
+    #[error("as many replies wait as may")]
+    RepliesFull,
     /// The service has been stopped, or its thread has ended.
     #[error("the slow path is stopped")]
     Stopped,
+}
+
+impl Refused {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::ClassFull,
+        Self::ClassFailing,
+        Self::Spent,
+        Self::NotWorthIt,
+        Self::BreakerOpen,
+        Self::Busy,
+        Self::RepliesFull,
+        Self::Stopped,
+    ];
+
+    /// Is it what the operator wants, and no failure of the slow path?
+    pub const fn is_policy(self) -> bool {
+        matches!(self, Self::Spent | Self::NotWorthIt)
+    }
+
+    /// The stable printed name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClassFull => "class_full",
+            Self::ClassFailing => "class_failing",
+            Self::Spent => "budget_spent",
+            Self::NotWorthIt => "not_worth_it",
+            Self::BreakerOpen => "breaker_open",
+            Self::Busy => "busy",
+            Self::RepliesFull => "replies_full",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl From<Overspent> for Refused {
+    fn from(overspent: Overspent) -> Self {
+        match overspent {
+            Overspent::Spent => Self::Spent,
+            Overspent::NotWorthIt => Self::NotWorthIt,
+        }
+    }
 }
 
 /// Why a service did not start.
@@ -19,6 +83,9 @@ pub enum StartError {
     /// A queue of no requests, a channel of no replies or no request at a time.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
+    /// A cascade without a backend.
+    #[error("no backend: name at least one")]
+    NoBackend,
     /// The operating system refused a thread or the runtime's descriptors.
     #[error("cannot start the slow path's thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -33,6 +100,12 @@ pub enum SlowPathError {
     /// The backend was asked and failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The last backend that was asked held its answer less probable than its threshold.
+    #[error("the model is unsure")]
+    Unsure,
+    /// The frame waited for the answer to another of its class, which there was none to, or which was rejected.
+    #[error("the frame of its class that was asked about got no answer that serves")]
+    ClassFailed,
     /// The service was stopped first.
     #[error("the slow path was stopped")]
     Stopped,
@@ -47,6 +120,15 @@ pub enum BackendError {
     /// No prompt can say the exam's question.
     #[error("the question cannot be asked: {0}")]
     Question(&'static str),
+    /// The transcript has no answer to this prompt.
+    #[error(
+        "no answer is recorded to prompt {prompt}: record a transcript with the same configuration, prompt options and \
+             frames, or name a model as backend"
+    )]
+    NotRecorded {
+        /// The prompt's canonical hash.
+        prompt: String,
+    },
     /// The model's code failed.
     #[error("the embedded model failed: {0}")]
     Model(String),
@@ -56,6 +138,9 @@ pub enum BackendError {
     /// The model answered, but not in the action language.
     #[error("the model's answer is unusable: {0}")]
     Decode(#[from] DecodeError),
+    /// The model called tools in every one of so many replies, and proposed nothing.
+    #[error("the model called tools {0} times over and proposed no answer")]
+    Rounds(u32),
     /// The HTTP exchange failed.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -81,18 +166,21 @@ pub enum HttpError {
         /// What the server says about it, quoted and cut; empty where that might name the key.
         message: String,
     },
+    /// Status 200, but the body is an error message: what it says, quoted and cut.
+    #[error("the model server reports an error{}", note(.0))]
+    Reported(String),
     /// The body is larger than any answer can be.
     #[error("the model server's response is longer than {limit} bytes")]
     TooLarge {
         /// The most that is read.
         limit: usize,
     },
-    /// The body is not a chat completion.
-    #[error("the model server's response is no chat completion: {0}")]
+    /// The body is no reply of the server's dialect.
+    #[error("the model server's response is no reply to a chat: {0}")]
     Shape(String),
-    /// The model declined to answer (`refusal`, or a content filter).
-    #[error("the model refused to answer")]
-    Refusal,
+    /// The model, or a filter before it, declined to answer: the category that the server gives, if it does.
+    #[error("the model refused to answer{}", note(.0))]
+    Refusal(String),
     /// The answer stopped at the token limit.
     #[error("the model's answer was cut off at its token limit")]
     CutOff,
@@ -106,7 +194,10 @@ fn note(message: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// `--backend` names nothing that exists.
-    #[error("unknown backend `{0}`: use embedded[:FOLDER] or openai:URL[#MODEL]")]
+    #[error(
+        "unknown backend `{0}`: use embedded[:FOLDER], openai:URL[#MODEL], ollama:URL#MODEL, anthropic:[URL][#MODEL] or transcript:FILE; openai+tools: \
+             and so on for tool calling"
+    )]
     UnknownBackend(String),
     /// The URL does not do.
     #[error("backend URL `{url}`: {problem}")]
@@ -125,8 +216,14 @@ pub enum SetupError {
     /// A file in a folder of weights is not good.
     #[error("{0}: name a folder that `make train` wrote, or leave it out for the embedded weights")]
     WeightsFolder(#[from] crate::backend::embedded::FolderError),
+    /// The transcript is not good.
+    #[error(transparent)]
+    Transcript(#[from] crate::transcript::TranscriptError),
+    /// A transcript holds no answers to the exam.
+    #[error("a transcript cannot take the exam: name a model")]
+    NoExaminee,
     /// The key holds a character that no HTTP header may hold.
-    #[error("the key in {0} cannot be sent in an HTTP header")]
+    #[error("the key in {0} cannot be sent in an HTTP header: look for a line break in it")]
     Key(&'static str),
 }
 

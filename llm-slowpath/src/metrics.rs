@@ -1,37 +1,30 @@
-//! What the slow path counts: one result for each request, and how long requests took.
+//! What the slow path counts: one ending for each frame, and how long requests took.
 
+use crate::error::Refused;
 use hdrhistogram::Histogram;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Longer durations than this are counted as this long.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How one request ended: exactly one of these for each.
+/// How one frame ended: exactly one of these for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Answered,
+    Cached,
+    Followed,
     BackendError,
     Deadline,
-    Refused,
-    ReplyDropped,
+    Unsure,
+    ClassFailed,
+    Refused(Refused),
     Stopped,
 }
 
-/// Counters that the service's threads share.
+/// The service's counters.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    submitted: AtomicU64,
-    /// By [`Ending`].
-    endings: [AtomicU64; 6],
-    prompt_tokens: AtomicU64,
-    answer_tokens: AtomicU64,
-    times: Mutex<Times>,
-}
-
-#[derive(Debug)]
-struct Times {
+    counts: Snapshot,
     waiting: Histogram<u32>,
     working: Histogram<u32>,
     total: Histogram<u32>,
@@ -43,89 +36,91 @@ impl Metrics {
         let histogram = || {
             Histogram::new_with_bounds(1, LONGEST.as_micros() as u64, 2).expect("the bounds are constants")
         };
-        Self {
-            submitted: AtomicU64::new(0),
-            endings: [const { AtomicU64::new(0) }; 6],
-            prompt_tokens: AtomicU64::new(0),
-            answer_tokens: AtomicU64::new(0),
-            times: Mutex::new(Times { waiting: histogram(), working: histogram(), total: histogram() }),
-        }
+        Self { counts: Snapshot::default(), waiting: histogram(), working: histogram(), total: histogram() }
     }
 
-    pub(crate) fn submitted(&self) {
-        self.submitted.fetch_add(1, Ordering::Relaxed);
+    pub(crate) const fn submitted(&mut self) {
+        self.counts.submitted += 1;
     }
 
-    /// Release, so that a snapshot that sees an ending sees its submission too.
-    pub(crate) fn ended(&self, ending: Ending) {
-        self.endings[ending as usize].fetch_add(1, Ordering::Release);
+    pub(crate) const fn ended(&mut self, ending: Ending) {
+        let counts = &mut self.counts;
+        *match ending {
+            Ending::Answered => &mut counts.answered,
+            Ending::Cached => &mut counts.cached,
+            Ending::Followed => &mut counts.followed,
+            Ending::BackendError => &mut counts.backend_errors,
+            Ending::Deadline => &mut counts.deadlines,
+            Ending::Unsure => &mut counts.unsure,
+            Ending::ClassFailed => &mut counts.class_failed,
+            Ending::Refused(why) => &mut counts.refusals[why as usize],
+            Ending::Stopped => &mut counts.stopped,
+        } += 1;
     }
 
-    pub(crate) fn tokens(&self, prompt: u32, answer: u32) {
-        self.prompt_tokens.fetch_add(prompt.into(), Ordering::Relaxed);
-        self.answer_tokens.fetch_add(answer.into(), Ordering::Relaxed);
+    /// The next backend of the cascade was asked, since one was unsure, or else had failed.
+    pub(crate) const fn passed_on(&mut self, unsure: bool) {
+        *if unsure { &mut self.counts.escalated } else { &mut self.counts.failed_over } += 1;
     }
 
-    /// One request that the backend was asked: how long it waited, and how long the backend took.
-    pub(crate) fn took(&self, waiting: Duration, working: Duration) {
+    pub(crate) fn tokens(&mut self, prompt: u32, answer: u32) {
+        self.counts.prompt_tokens += u64::from(prompt);
+        self.counts.answer_tokens += u64::from(answer);
+    }
+
+    /// One request that a backend was asked: how long it waited, and how long the backend took.
+    pub(crate) fn took(&mut self, waiting: Duration, working: Duration) {
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let mut times = self.times();
-        times.waiting.saturating_record(micros(waiting));
-        times.working.saturating_record(micros(working));
-        times.total.saturating_record(micros(waiting + working));
-    }
-
-    /// A panic while recording leaves at worst one sample out, so poison is no reason to stop.
-    fn times(&self) -> MutexGuard<'_, Times> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.asked += 1;
+        self.waiting.saturating_record(micros(waiting));
+        self.working.saturating_record(micros(working));
+        self.total.saturating_record(micros(waiting + working));
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let ending = |ending: Ending| self.endings[ending as usize].load(Ordering::Acquire);
-        let mut snapshot = Snapshot {
-            answered: ending(Ending::Answered),
-            backend_errors: ending(Ending::BackendError),
-            deadlines: ending(Ending::Deadline),
-            refused: ending(Ending::Refused),
-            replies_dropped: ending(Ending::ReplyDropped),
-            stopped: ending(Ending::Stopped),
-            prompt_tokens: self.prompt_tokens.load(Ordering::Relaxed),
-            answer_tokens: self.answer_tokens.load(Ordering::Relaxed),
-            ..Snapshot::default()
-        };
-        // Read last: what has ended had been submitted, so the gauge is never negative.
-        snapshot.submitted = self.submitted.load(Ordering::Relaxed);
+        let mut snapshot = self.counts;
         snapshot.in_flight = snapshot.submitted - snapshot.ended();
-        let times = self.times();
-        snapshot.waiting = Latency::of(&times.waiting);
-        snapshot.working = Latency::of(&times.working);
-        snapshot.total = Latency::of(&times.total);
+        snapshot.waiting = Latency::of(&self.waiting);
+        snapshot.working = Latency::of(&self.working);
+        snapshot.total = Latency::of(&self.total);
         snapshot
     }
 }
 
-/// The counters at one instant. `submitted` = the six endings + `in_flight`.
+/// The counters at one instant. `submitted` = the endings + `in_flight`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// Calls of `submit`.
     pub submitted: u64,
-    /// Ended: an answer was delivered.
+    /// Ended: a model was asked about this very frame, and its answer delivered.
     pub answered: u64,
-    /// Ended: the backend failed, and that was delivered.
+    /// Ended: the class's answer was known.
+    pub cached: u64,
+    /// Ended: it waited for the answer to another frame of its class, and got it.
+    pub followed: u64,
+    /// Ended: the backend failed.
     pub backend_errors: u64,
-    /// Ended: its time was up, and that was delivered.
+    /// Ended: its time was up.
     pub deadlines: u64,
-    /// Ended: `submit` refused it.
-    pub refused: u64,
-    /// Ended: the reply channel was full, whatever the reply was.
-    pub replies_dropped: u64,
+    /// Ended: no backend was sure enough.
+    pub unsure: u64,
+    /// Ended: it waited for the answer to another frame of its class, which served nobody.
+    pub class_failed: u64,
+    /// Ended: `submit` refused it, by [`Refused`].
+    pub refusals: [u64; Refused::ALL.len()],
     /// Ended: the service was stopped first.
     pub stopped: u64,
-    /// Gauge: queued or being worked on.
+    /// Gauge: with a backend, or waiting for one.
     pub in_flight: u64,
-    /// Tokens read by the model, over the requests that it answered.
+    /// Requests that a backend began to answer: model calls.
+    pub asked: u64,
+    /// Requests that went on to the next backend since one was unsure.
+    pub escalated: u64,
+    /// Requests that went on to the next backend since one failed.
+    pub failed_over: u64,
+    /// Tokens read by models, over all requests, failed ones too.
     pub prompt_tokens: u64,
-    /// Tokens written by the model, over the requests that it answered.
+    /// Tokens written by models, over all requests, failed ones too.
     pub answer_tokens: u64,
     /// From `submit` until the backend was asked.
     pub waiting: Latency,
@@ -136,13 +131,21 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Frames that `submit` refused for this.
+    pub const fn refused(&self, why: Refused) -> u64 {
+        self.refusals[why as usize]
+    }
+
     /// The sum of the endings.
-    pub const fn ended(&self) -> u64 {
+    pub fn ended(&self) -> u64 {
         self.answered
+            + self.cached
+            + self.followed
             + self.backend_errors
             + self.deadlines
-            + self.refused
-            + self.replies_dropped
+            + self.unsure
+            + self.class_failed
+            + self.refusals.iter().sum::<u64>()
             + self.stopped
     }
 }
@@ -177,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_balances_and_summarises() {
-        let metrics = Metrics::new();
+        let mut metrics = Metrics::new();
         for millis in 1..=100 {
             metrics.submitted();
             metrics.took(Duration::from_millis(millis), Duration::ZERO);

@@ -1,5 +1,6 @@
-//! What the crate's tests share: diverted frames, an echo request, and an HTTP server on loopback.
+//! What the crate's tests share: diverted frames, an echo request, and model servers on loopback.
 
+pub(crate) mod model;
 pub(crate) mod server;
 
 use crate::prompt::schema::{ACTION, DELTA, FIXES, FRAME, LIFETIME, NONCE, REASON, REPAIR, REPLY, SCOPE};
@@ -21,6 +22,7 @@ pub(crate) fn diverted(reason: Anomaly) -> Diverted {
     Diverted {
         id: DivertId { slot: 1, generation: 0 },
         nonce: 0x0bad_cafe,
+        boundary: 0x5eed_b0da,
         class: ClassKey {
             reason,
             port: PortId(0),
@@ -32,6 +34,7 @@ pub(crate) fn diverted(reason: Anomaly) -> Diverted {
         received_at: Instant::ZERO,
         deadline: Instant::from_millis(50),
         len: 60,
+        flow: None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod grammar;
 mod samples;
+mod speech;
 
 use clap::{Parser, Subcommand};
 use llm_slowpath::prompt::tokens::{self, Task};
@@ -47,6 +48,8 @@ enum Command {
         #[arg(long, value_parser = task)]
         task: Task,
     },
+    /// Write prompts as text, as the HTTP backends send them, and the right answers as JSON, a line of JSON each.
+    Speech(speech::Arguments),
     /// Write prompts that training never saw, their right answers and the model's own, a line of JSON each.
     Answers(answers::Arguments),
 }
@@ -69,6 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             (0..tokens::VOCABULARY as u16).for_each(|token| println!("{}", tokens::name(token)));
         }
         Command::Grammar { task } => print!("{}", grammar::gbnf(task)),
+        Command::Speech(arguments) => speech::write(&arguments)?,
         Command::Answers(arguments) => answers::write(&arguments)?,
     }
     Ok(())

@@ -89,6 +89,7 @@ fn wrap(wire: Wire, address: Ipv4Cidr) -> Result<SoftDevice<'static, Wire>, Box<
         neighbors: 8,
         waiting: 2,
         diverts: 16,
+        flows: 64,
         transmit: 4,
         events: 8,
         // The application is the host.

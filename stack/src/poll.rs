@@ -1,7 +1,7 @@
 //! What comes out of the router: frames to send, frames for the slow path, events, the next timeout.
 
 use crate::Router;
-use crate::divert::{ClassKey, DivertId, Diverted};
+use crate::divert::{ClassKey, DivertId, Diverted, Outcome};
 use crate::event::Event;
 use crate::forward::{Origin, Transmit};
 use crate::frame::FRAME_MAX;
@@ -27,11 +27,13 @@ impl Router<'_> {
         Some(Diverted {
             id,
             nonce: self.nonce(id),
+            boundary: self.boundary(id),
             class,
             mode: held.mode,
             received_at: held.received_at,
             deadline: held.deadline,
             len: held.len,
+            flow: self.flows.summary(held.flow),
         })
     }
 
@@ -39,6 +41,7 @@ impl Router<'_> {
     pub fn abandon(&mut self, now: Instant, id: DivertId) {
         let Some((_, held, _)) = self.diverts.get(id) else { return };
         self.stats.diverts[held.reason as usize].unanswered += 1;
+        self.flows.end(held.flow, Outcome::Unanswered);
         self.note(Event::Unanswered { id, reason: held.reason });
         self.settle_by_default(now, id);
     }
@@ -112,6 +115,11 @@ impl Router<'_> {
     /// Frames in the divert arena: queued, outstanding.
     pub const fn divert_occupancy(&self) -> (usize, usize) {
         self.diverts.occupancy()
+    }
+
+    /// Flows of diverted frames that are remembered.
+    pub const fn flows_remembered(&self) -> usize {
+        self.flows.len()
     }
 
     /// Is nothing held? Then every received frame has ended.

@@ -6,7 +6,7 @@ use crate::classify::{
 };
 use crate::config::{Config, ConfigError, MAX_PORTS, PortId, ReversePath, Vlan};
 use crate::config_check::check;
-use crate::divert::{ClassKey, Direction, DivertId, Held, Queue, Refusal};
+use crate::divert::{ClassKey, Direction, DivertId, Flows, Held, Queue, Refusal};
 use crate::event::{Event, EventRing};
 use crate::family::Family;
 use crate::forward::{Egress, NeighborTable, Route, RouteTable, Target, WaitRoom};
@@ -37,6 +37,7 @@ pub struct Router<'a> {
     pub(crate) waiting: WaitRoom<'a>,
     pub(crate) egress: Egress<'a>,
     pub(crate) diverts: Queue<'a>,
+    pub(crate) flows: Flows<'a>,
     pub(crate) events: EventRing<'a>,
     pub(crate) reassembly: Reassembly<'a>,
     pub(crate) host: Host<'a>,
@@ -84,6 +85,7 @@ impl<'a> Router<'a> {
             waiting: WaitRoom::new(storage.waiting),
             egress: Egress::new(storage.transmit),
             diverts: Queue::new(storage.diverts, limits, config.ports.len(), config.secret),
+            flows: Flows::new(storage.flows, config.secret),
             events: EventRing::new(storage.events),
             reassembly,
             host,
@@ -316,13 +318,15 @@ impl<'a> Router<'a> {
 
     fn held(&self, now: Instant, port: PortId, len: usize, received_len: usize, reason: Anomaly) -> Held {
         let (mode, deadline) = (self.config.mode(reason), now + self.config.limits.divert_deadline);
-        Held { reason, port, mode, received_at: now, deadline, len, received_len }
+        Held { reason, port, mode, received_at: now, deadline, len, received_len, flow: 0 }
     }
 
-    fn admit(&mut self, held: Held, frame: &[u8]) -> Result<(), Refusal> {
-        let Held { reason, port, mode, .. } = held;
+    fn admit(&mut self, mut held: Held, frame: &[u8]) -> Result<(), Refusal> {
+        let Held { reason, port, mode, received_at, .. } = held;
+        held.flow = self.flows.tag(frame);
         match self.diverts.admit(held, frame, source(frame), &self.config.limits) {
             Ok(id) => {
+                self.stats.flows_forgotten += u64::from(self.flows.count(held.flow, received_at, reason));
                 self.note(Event::Diverted { id, reason, port, mode });
                 Ok(())
             }
@@ -411,12 +415,21 @@ impl<'a> Router<'a> {
         }
     }
 
-    /// A keyed PRF over (run secret, id), to be echoed by the answer.
+    /// A keyed PRF over (run secret, id): half of it is the nonce, which the answer must echo.
     pub(crate) fn nonce(&self, id: DivertId) -> u32 {
+        self.prf(id) as u32
+    }
+
+    /// The other half of the PRF: what parts the prompt's data from its words.
+    pub(crate) fn boundary(&self, id: DivertId) -> u32 {
+        (self.prf(id) >> 32) as u32
+    }
+
+    fn prf(&self, id: DivertId) -> u64 {
         let mut prf = SipHasher24::new_with_keys(self.config.secret, u64::from(self.config.id));
         prf.write_u16(id.slot);
         prf.write_u32(id.generation);
-        prf.finish() as u32
+        prf.finish()
     }
 
     pub(crate) fn note(&mut self, event: Event) {

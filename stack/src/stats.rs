@@ -174,6 +174,8 @@ pub struct Stats {
     pub injected_lost: u64,
     /// Events overwritten before they were polled.
     pub events_lost: u64,
+    /// Flows of diverted frames that gave way to others: their table's "full".
+    pub flows_forgotten: u64,
 }
 
 impl Default for Stats {
@@ -200,6 +202,7 @@ impl Default for Stats {
             originated_lost: 0,
             injected_lost: 0,
             events_lost: 0,
+            flows_forgotten: 0,
         }
     }
 }

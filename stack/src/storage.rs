@@ -1,6 +1,6 @@
 //! The caller's storage for every table of a router, and how large each table is.
 
-use crate::divert::DivertSlot;
+use crate::divert::{DivertSlot, FlowSlot};
 use crate::event::Event;
 use crate::forward::{NeighborSlot, RouteSlot, TxSlot, WaitSlot};
 use crate::host::{HostStorage, ReassemblySlot, TcpStorage};
@@ -28,6 +28,8 @@ pub struct Storage<'a> {
     pub waiting: ManagedSlice<'a, WaitSlot>,
     /// Diverted frames, queued and outstanding.
     pub diverts: ManagedSlice<'a, DivertSlot>,
+    /// Flows whose frames were diverted. With none, no diverted frame has a summary of its flow.
+    pub flows: ManagedSlice<'a, FlowSlot>,
     /// Frames to be transmitted.
     pub transmit: ManagedSlice<'a, TxSlot>,
     /// Events to be polled.
@@ -49,6 +51,8 @@ pub struct Sizes {
     pub waiting: usize,
     /// Diverted frames.
     pub diverts: usize,
+    /// Flows that are remembered, at most: a multiple of 8, and twice what is expected at once.
+    pub flows: usize,
     /// Frames to be transmitted.
     pub transmit: usize,
     /// Events.
@@ -89,6 +93,7 @@ impl Storage<'static> {
             neighbors_v6: from.table(sizes.neighbors, || NeighborSlot::EMPTY),
             waiting: from.table(sizes.waiting, || WaitSlot::EMPTY),
             diverts: from.table(sizes.diverts, || DivertSlot::EMPTY),
+            flows: from.table(sizes.flows, || FlowSlot::EMPTY),
             transmit: from.table(sizes.transmit, || TxSlot::EMPTY),
             events: from.table(sizes.events, || None),
             host: HostStorage {

@@ -34,6 +34,27 @@ pub const fn permitted(reason: Anomaly, posture: Posture) -> &'static [ActionKin
     }
 }
 
+/// Legal, if odd: whoever drops such a frame does harm (RFC 1812 §4.2.2.3, §5.3.13.1; RFC 6890 §2.2.2; RFC 8200 §4.1, §4.5).
+const MUST_PASS: [Anomaly; 7] = [
+    Anomaly::Ipv4OptionUnknown,
+    Anomaly::Ipv4ReservedFlag,
+    Anomaly::Ipv4FragmentDf,
+    Anomaly::Ipv4SpecialPurpose,
+    Anomaly::IcmpWrongFamily,
+    Anomaly::Ipv6ExtensionOrder,
+    Anomaly::Ipv6AtomicFragment,
+];
+
+/// May an answer about this reason be approved that comes down to this? What must pass may only pass, everything else
+/// may be dropped.
+pub fn approvable(reason: Anomaly, posture: Posture, kind: ActionKind) -> bool {
+    match (MUST_PASS.contains(&reason), kind) {
+        (true, kind) => kind == ActionKind::Forward,
+        (false, ActionKind::Drop) => true,
+        (false, kind) => permitted(reason, posture).contains(&kind),
+    }
+}
+
 /// Judges a frame that was injected in answer to `divert`: the action that it came from. Hosts of the world have
 /// the MAC addresses that they have there, others those that the router heard of.
 ///

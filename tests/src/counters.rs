@@ -141,6 +141,7 @@ pub fn all(stats: &Stats) -> Vec<(String, u64)> {
         originated_lost,
         injected_lost,
         events_lost,
+        flows_forgotten,
     } = stats;
     let mut list = Vec::with_capacity(700);
     let mut put = |name: String, value: u64| list.push((name, value));
@@ -191,6 +192,7 @@ pub fn all(stats: &Stats) -> Vec<(String, u64)> {
     put("originated_lost".into(), *originated_lost);
     put("injected_lost".into(), *injected_lost);
     put("events_lost".into(), *events_lost);
+    put("flows_forgotten".into(), *flows_forgotten);
     list
 }
 

@@ -11,6 +11,7 @@ pub const SIZES: Sizes = Sizes {
     neighbors: 64,
     waiting: 16,
     diverts: 256,
+    flows: 256,
     transmit: 64,
     events: 256,
     echoes: 4,

@@ -3,7 +3,7 @@
 //!
 //! Read first: RFC 826, RFC 791 §3.1, RFC 8200 §3, RFC 4861 §4 (where the addresses are).
 
-use llm_slowpath::prompt::text;
+use llm_slowpath::prompt::{Detail, PromptOptions, text, tokens_at_most};
 use pktgen::{Generator, World};
 use smoltcp::time::Duration;
 use stack::{Anomaly, Mode};
@@ -15,7 +15,8 @@ use tests::Sim;
 fn spelt(bytes: &[u8]) -> Vec<String> {
     let hex = |digits: &[u8]| digits.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let joined = |by: &str, len: usize| bytes.chunks(len).map(hex).collect::<Vec<_>>().join(by);
-    let mut ways = vec![joined("", 1), joined(" ", 2), joined(" ", 1), joined(":", 1), joined(":", 2)];
+    let mut ways =
+        vec![joined("", 1), joined(" ", 2), joined(" ", 1), joined(":", 1), joined("-", 1), joined(":", 2)];
     ways.push(bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(","));
     if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
         ways.push(Ipv4Addr::from(octets).to_string());
@@ -46,6 +47,14 @@ fn secrets(frame: &[u8]) -> Vec<Vec<u8>> {
     read.filter(|bytes| bytes.iter().filter(|&&byte| byte != 0).count() > 1).collect()
 }
 
+/// An address that is the same in every network: the IPv4 broadcast, a group of every link.
+fn is_known_to_all(address: &[u8]) -> bool {
+    matches!(
+        address,
+        [255, 255, 255, 255] | [224, 0, 0, _] | [0xff, _, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, _]
+    )
+}
+
 #[test]
 fn no_address_and_no_payload_of_any_frame_reaches_a_model_server() {
     let seed = 90;
@@ -64,11 +73,21 @@ fn no_address_and_no_payload_of_any_frame_reaches_a_model_server() {
         let _ = sim.send(made.port, &made.bytes);
         for divert in sim.diverts() {
             let reason = divert.about.reason();
-            let prompt = text::frame_part(&divert.about, &divert.bytes).expect("what its reason says");
             *shown.entry(reason).or_insert(0) += 1;
-            for secret in secrets(&divert.bytes) {
-                for way in spelt(&secret) {
-                    assert!(!prompt.contains(&way), "{reason}: {way} is in\n{prompt}\n{:02x?}", divert.bytes);
+            for detail in [Detail::Class, Detail::Frame] {
+                let options = PromptOptions { detail, ..PromptOptions::default() };
+                let prompt =
+                    text::frame_part(&divert.about, &divert.bytes, &options).expect("what its reason says");
+                assert!(tokens_at_most(&prompt) <= text::MAX_TOKENS, "{prompt}");
+                let hidden = secrets(&divert.bytes).into_iter();
+                for secret in hidden.filter(|bytes| detail == Detail::Class || !is_known_to_all(bytes)) {
+                    for way in spelt(&secret) {
+                        assert!(
+                            !prompt.contains(&way),
+                            "{reason}: {way} is in\n{prompt}\n{:02x?}",
+                            divert.bytes
+                        );
+                    }
                 }
             }
             sim.abandon(&divert);

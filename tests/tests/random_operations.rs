@@ -48,6 +48,7 @@ fn one_router(rng: &mut impl Draw, seed: u64) -> u64 {
         neighbors: *rng.pick(&[1, 4, 16, 64]),
         waiting: *rng.pick(&[0, 1, 3, 16]),
         diverts: 64,
+        flows: 64,
         transmit: *rng.pick(&[1, 2, 8, 64]),
         events: *rng.pick(&[0, 1, 64]),
         routes_index: [0, 17][rng.below(2)],

@@ -235,10 +235,10 @@ addresses = ["10.0.2.1/24"]
 
 fn softrouter(ports: [Tap; 2], stop: &AtomicBool, cpus: Cpus) -> Result<Box<Stats>, Failure> {
     let config = config::parse("bench", CONFIG, Clock::secret(), None)?;
-    let router = Router::new(config.router.clone(), storage::storage(&config.router.limits))?;
+    let router = Router::new(config.router.clone(), storage::storage(&config.router.limits, config.flows))?;
     let ports = ports.map(|tap| Box::new(tap) as Box<dyn Port>).into();
-    let mut owner =
-        EventLoop::new(router, ports, config.backend.open(PingTask::default())?, Clock::start(), None)?;
+    let (backends, service) = (config.slow_path.open(PingTask::default())?, config.slow_path.service());
+    let mut owner = EventLoop::new(router, ports, backends, service, Clock::start(), None)?;
     // The slow path has a thread of its own, which goes where it likes.
     pin(cpus[1])?;
     owner.run(stop, Duration::from_millis(100), |_| ())?;

@@ -18,6 +18,55 @@ pub(super) struct File {
     pub(super) modes: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     pub(super) limits: LimitsTable,
+    #[serde(default)]
+    pub(super) backend: Vec<BackendEntry>,
+    #[serde(default)]
+    pub(super) slow_path: SlowPathTable,
+    #[serde(default)]
+    pub(super) value: BTreeMap<Spanned<String>, Spanned<f64>>,
+}
+
+/// The tables that say what the slow path is, in a file of their own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SlowPathFile {
+    #[serde(default)]
+    pub(super) backend: Vec<BackendEntry>,
+    #[serde(default)]
+    pub(super) slow_path: SlowPathTable,
+    #[serde(default)]
+    pub(super) value: BTreeMap<Spanned<String>, Spanned<f64>>,
+}
+
+/// `[[backend]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackendEntry {
+    pub(super) name: Option<String>,
+    pub(super) model: Spanned<String>,
+    pub(super) threshold: Option<Spanned<f64>>,
+    pub(super) price_input: Option<Spanned<f64>>,
+    pub(super) price_cached_input: Option<Spanned<f64>>,
+    pub(super) price_output: Option<Spanned<f64>>,
+    pub(super) price_cpu_second: Option<Spanned<f64>>,
+}
+
+/// `[slow_path]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SlowPathTable {
+    pub(super) prompt: Option<Spanned<String>>,
+    pub(super) payload: Option<Spanned<f64>>,
+    pub(super) real_addresses: Option<bool>,
+    pub(super) cache: Option<bool>,
+    pub(super) cache_s: Option<Spanned<f64>>,
+    pub(super) concurrency: Option<Spanned<f64>>,
+    pub(super) breaker_failures: Option<Spanned<f64>>,
+    pub(super) tokens_per_hour: Option<Spanned<f64>>,
+    pub(super) money_per_hour: Option<Spanned<f64>>,
+    pub(super) cpu_s_per_hour: Option<Spanned<f64>>,
+    pub(super) share_per_reason: Option<Spanned<f64>>,
+    pub(super) currency: Option<String>,
 }
 
 /// `[router]`
@@ -67,6 +116,7 @@ pub(super) struct LimitsTable {
     pub(super) divert_burst: Option<Spanned<u32>>,
     pub(super) divert_queue: Option<Spanned<u32>>,
     pub(super) divert_outstanding: Option<Spanned<u32>>,
+    pub(super) flows: Option<Spanned<u32>>,
     pub(super) diverts_per_source: Option<Spanned<u32>>,
     pub(super) observe_one_in: Option<Spanned<u32>>,
     pub(super) icmp_errors_per_second: Option<Spanned<u32>>,

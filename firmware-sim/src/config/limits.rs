@@ -3,17 +3,17 @@
 use super::FileError;
 use super::file::File;
 use super::locator::Locator;
-use llm_slowpath::BackendSpec;
+use crate::storage::FLOWS;
 use smoltcp::time::Duration;
 use stack::divert::MAX_SLOTS;
 use stack::{Limits, Rate};
 use std::ops::RangeInclusive;
 use toml::Spanned;
 
-/// The defaults, adapted to the backend's deadline, then what the file says.
-pub(super) fn limits(at: &Locator<'_>, file: &File, backend: &BackendSpec) -> Result<Limits, FileError> {
+/// The defaults, adapted to backends that are all `local` or not, then what the file says.
+pub(super) fn limits(at: &Locator<'_>, file: &File, local: bool) -> Result<Limits, FileError> {
     let mut limits = Limits::default();
-    if let BackendSpec::OpenAi { .. } = backend {
+    if !local {
         limits.divert_deadline = Duration::from_secs(2);
         limits.divert_rate = Rate { per_second: 50, burst: 100 };
     }
@@ -60,6 +60,12 @@ pub(super) fn limits(at: &Locator<'_>, file: &File, backend: &BackendSpec) -> Re
         limits.waiting_per_neighbor = value as usize;
     }
     Ok(limits)
+}
+
+/// How many flows of diverted frames are remembered.
+pub(super) fn flows(at: &Locator<'_>, file: &File) -> Result<usize, FileError> {
+    let value = at.limit("flows", &file.limits.flows, &(8..=1 << 24))?;
+    Ok(value.map_or(FLOWS, |value| value as usize))
 }
 
 impl Locator<'_> {

@@ -2,6 +2,7 @@
 
 use super::FileError;
 use super::ports::Cidr;
+use serde::de::DeserializeOwned;
 use std::ops::Range;
 use toml::Spanned;
 
@@ -12,6 +13,13 @@ pub(super) struct Locator<'a> {
 }
 
 impl Locator<'_> {
+    /// The file in its shape.
+    pub(super) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, FileError> {
+        toml::Deserializer::parse(self.text)
+            .map_err(|error| self.syntax(&error))
+            .and_then(|toml| serde_path_to_error::deserialize(toml).map_err(|error| self.structure(&error)))
+    }
+
     pub(super) fn error(
         &self,
         span: Range<usize>,
@@ -36,12 +44,12 @@ impl Locator<'_> {
         at..at
     }
 
-    pub(super) fn syntax(&self, error: &toml::de::Error) -> FileError {
+    fn syntax(&self, error: &toml::de::Error) -> FileError {
         let span = error.span().unwrap_or(0..0);
         self.error(span, "(syntax)".into(), error.message(), "write TOML: see router.example.toml")
     }
 
-    pub(super) fn structure(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> FileError {
+    fn structure(&self, error: &serde_path_to_error::Error<toml::de::Error>) -> FileError {
         let span = error.inner().span().unwrap_or(0..0);
         // The path also names the wrapper that carries the position.
         let field = error.path().to_string().replace(".$__serde_spanned_private_value", "");

@@ -1,6 +1,7 @@
 //! The example must load; every mistake must be located and remedied.
 
 use super::*;
+use llm_slowpath::BackendSpec;
 use stack::{ReversePath, Target, Vlan};
 
 const EXAMPLE: &str = include_str!("../../../router.example.toml");
@@ -20,7 +21,8 @@ fn the_example_loads() {
     let targets: Vec<_> = config.routes.iter().map(|route| (route.target, route.port)).collect();
     assert_eq!(targets, [(Target::Via([10, 0, 2, 2].into()), PortId(1)), (Target::Unreachable, PortId(0))]);
     assert_eq!(config.routes_v6[0].target, Target::Via("fd00:2::2".parse().unwrap()));
-    assert_eq!(config.backend, BackendSpec::Embedded { weights: None });
+    let [backend] = &config.slow_path.backends[..] else { panic!("{:?}", config.slow_path) };
+    assert_eq!(backend.spec, BackendSpec::Embedded { weights: None });
     assert_eq!(config.router.mode(Anomaly::EchoRequest), Mode::Off);
     assert!(
         config.offload && !load_text(&EXAMPLE.replace("offload = true", "offload = false")).unwrap().offload
@@ -165,4 +167,57 @@ fn two_vlans_of_one_trunk_differ() {
     let error = load_text(&EXAMPLE.replacen("[[route]]", vlan, 1)).unwrap_err();
     assert_eq!(error.field, "port[3].vlan", "{error}");
     assert!(error.problem.contains("`tap1.10` already"), "{error}");
+}
+
+/// The commented backends, in the place of the single one.
+fn cascade() -> String {
+    EXAMPLE
+        .replace("backend = \"embedded\"", "#")
+        .lines()
+        .map(|line| {
+            let field = line.strip_prefix("# ").filter(|line| line.contains(" = ") || line.starts_with("[["));
+            field.unwrap_or(line).to_owned() + "\n"
+        })
+        .collect()
+}
+
+#[test]
+fn the_examples_cascade_loads_with_prices_budget_and_values() {
+    let plan = load_text(&cascade()).unwrap().slow_path;
+    let [embedded, server] = &plan.backends[..] else { panic!("{plan:?}") };
+    assert_eq!((embedded.name.as_str(), embedded.threshold), ("embedded", 0.9));
+    assert_eq!(server.name, "openai:http://127.0.0.1:8080/#MODEL");
+    assert_eq!((server.price.input, server.price.cached_input, server.price.output), (0.25, 0.025, 1.25));
+    assert!(!plan.is_local());
+    assert_eq!((plan.budget.tokens, plan.budget.money), (Some(1_000_000), Some(1_000_000_000_000)));
+    assert_eq!((plan.budget.cpu, plan.budget.share), (Some(std::time::Duration::from_secs(600)), Some(0.25)));
+    assert_eq!(plan.values.of(Anomaly::SnapIpv4), Some(1_000_000_000));
+    assert_eq!(plan.values.of(Anomaly::Ipv4Checksum), Some(100_000_000));
+    assert_eq!(plan.values.of(Anomaly::Ipv4Land), Some(0));
+    // A price for cached tokens that is left out is that of the others.
+    let without = cascade().replace("price_cached_input", "# price_cached_input");
+    assert_eq!(load_text(&without).unwrap().slow_path.backends[1].price.cached_input, 0.25);
+}
+
+#[test]
+fn mistakes_about_the_slow_path_are_located() {
+    mistake("prompt = \"class\"", "prompt = \"essay\"", "slow_path.prompt", "no kind of prompt");
+    mistake("payload = 0 ", "payload = 1500 ", "slow_path.payload", "out of range");
+    mistake("cache_s = 60", "cache_s = -1", "slow_path.cache_s", "out of range");
+    mistake("concurrency = 8", "concurrency = 0", "slow_path.concurrency", "out of range");
+    mistake("routing = 0.001", "routing = -0.001", "value.routing", "out of range");
+    mistake("routing = 0.001", "tea = 0.001", "value.tea", "neither a tier nor a reason");
+    mistake("flows = 131072", "flows = 7", "limits.flows", "too small");
+    mistake("cache = true", "cash = true", "slow_path.cash", "unknown field");
+    let both = EXAMPLE.replace("[slow_path]", "[[backend]]\nmodel = \"embedded\"\n[slow_path]");
+    let error = load_text(&both).unwrap_err();
+    assert_eq!((error.field.as_str(), error.line), ("router.backend", 6), "{error}");
+    for (from, to, field) in [
+        ("threshold = 0.9", "threshold = 2.0", "backend[0].threshold"),
+        ("model = \"embedded\"", "model = \"oracle\"", "backend[0].model"),
+        ("price_output = 1.25", "price_output = inf", "backend[1].price_output"),
+    ] {
+        let error = load_text(&cascade().replacen(from, to, 1)).unwrap_err();
+        assert_eq!(error.field, field, "{error}");
+    }
 }

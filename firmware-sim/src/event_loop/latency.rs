@@ -91,6 +91,11 @@ impl Latencies {
         quantiles(&self.fast, Duration::from_nanos)
     }
 
+    /// The mean of [`Latencies::handle_frame`].
+    pub fn handle_frame_mean(&self) -> Duration {
+        Duration::from_secs_f64(self.fast.mean() * 1e-9)
+    }
+
     /// Divert to action for one reason; `None` for all but the ping experiment's.
     pub fn slow(&self, reason: Option<Anomaly>) -> Latency {
         let mut sum = Histogram::new_with_bounds(1, 300_000_000, 2).expect("the bounds are constants");

@@ -1,7 +1,7 @@
 //! Who is examined: a backend behind one small trait.
 
 use super::ExamError;
-use llm_slowpath::{BackendError, BackendSpec, HttpError, Question, Spoken};
+use llm_slowpath::{BackendError, BackendSpec, HttpError, Question, Spoken, Style};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -67,15 +67,23 @@ pub(super) fn open(spec: &BackendSpec) -> Result<Box<dyn Examinee>, ExamError> {
         None => About {
             name,
             parameters: None,
-            hints: "all tasks: their rules in words; triage, repair: what the classifier found; ping_full, \
-                    by_example: no checksum, sum or verdict"
-                .into(),
+            hints: hints(spec),
             training: "a general model, not trained for these tasks as far as is known".into(),
             details: "over HTTP: latency includes the network and the server's queue".into(),
             in_process: false,
         },
     };
     Ok(Box::new(Opened { about, backend }))
+}
+
+/// What a prompt tells a model behind a server.
+fn hints(spec: &BackendSpec) -> String {
+    let calculates = spec.http_config().is_some_and(|config| config.style == Style::Tools);
+    let tools = if calculates { ". It may call a tool that computes checksums" } else { "" };
+    format!(
+        "all tasks: their rules in words; triage, repair: what the classifier found; ping_full, by_example: no checksum, \
+         sum or verdict{tools}"
+    )
 }
 
 /// Any backend.
@@ -94,8 +102,9 @@ impl Examinee for Opened {
             Ok(spoken) => spoken.ok_or(NoAnswer::Unasked),
             // The model's doing.
             Err(
-                error
-                @ (BackendError::Decode(_) | BackendError::Http(HttpError::Refusal | HttpError::CutOff)),
+                error @ (BackendError::Decode(_)
+                | BackendError::Rounds(_)
+                | BackendError::Http(HttpError::Refusal(_) | HttpError::CutOff)),
             ) => Err(NoAnswer::Unusable(error.to_string())),
             Err(error) => Err(NoAnswer::Failed(error.to_string())),
         }

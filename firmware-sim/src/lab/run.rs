@@ -11,9 +11,12 @@ use crate::decision_log::DecisionLog;
 use crate::event_loop::{EventLoop, LoopError};
 use crate::lab::capture::Capture;
 use crate::port::{Port, memory};
+use crate::recording::{self, Header, MadeFrom, RecordedRouter, Recorder, config_hash};
 use crate::report::Outcome;
+use crate::slow_path::SlowPathPlan;
 use crate::storage;
-use llm_slowpath::{BackendSpec, PingTask, SetupError};
+use llm_slowpath::{PingTask, SetupError};
+use serde::{Deserialize, Serialize};
 use smoltcp::time::Duration as RouterDuration;
 use smoltcp::wire::{EthernetAddress, Ipv4Cidr, Ipv6Cidr};
 use stack::{Anomaly, Config, ConfigError, Mode, PortConfig, Posture, Rate, Router};
@@ -40,8 +43,8 @@ pub struct LabPlan {
     pub ping: Option<u64>,
     /// What the embedded model is asked in it.
     pub ping_task: PingTask,
-    /// Who answers.
-    pub backend: BackendSpec,
+    /// Who answers, and within what limits.
+    pub slow_path: SlowPathPlan,
     /// The router's stance.
     pub posture: Posture,
     /// Seeds the odd frames.
@@ -54,6 +57,8 @@ pub struct LabPlan {
     pub decision_log: Option<PathBuf>,
     /// A folder for captures of what each host received.
     pub capture: Option<PathBuf>,
+    /// Where the recording goes.
+    pub record: Option<PathBuf>,
 }
 
 /// Why the lab could not run.
@@ -125,11 +130,37 @@ fn set_up(plan: &LabPlan) -> Result<Bench, LabError> {
     Ok(Bench { hosts, ports, captures, not_tap: why_not })
 }
 
+/// What the configuration of the lab's router depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabConfig {
+    posture: String,
+    ping: bool,
+    /// Does a server answer, which takes seconds?
+    remote: bool,
+}
+
+impl LabConfig {
+    fn of(plan: &LabPlan) -> Self {
+        let remote = !plan.slow_path.is_local();
+        Self { posture: plan.posture.name().into(), ping: plan.ping.is_some(), remote }
+    }
+
+    /// The router's configuration; `None` if there is no such posture.
+    pub(crate) fn router(&self, secret: u64, midnight_offset_ms: Option<u32>) -> Option<Config> {
+        let posture = Posture::ALL.into_iter().find(|posture| posture.name() == self.posture)?;
+        Some(router_config(
+            posture,
+            self.ping,
+            self.remote,
+            Config { midnight_offset_ms, ..Config::new(secret) },
+        ))
+    }
+}
+
 /// The lab's router: one address of each family on each side, and the link-local one.
-fn config(plan: &LabPlan, clock: &Clock) -> Config {
-    let mut config = Config::new(Clock::secret());
-    config.midnight_offset_ms = clock.midnight_offset_ms();
-    config.posture = plan.posture;
+pub(crate) fn router_config(posture: Posture, ping: bool, remote: bool, mut config: Config) -> Config {
+    config.posture = posture;
     for network in [1, 2] {
         let mac = EthernetAddress([2, 0, 0, 0, network, 1]);
         let mut port = PortConfig::new(mac, 1500);
@@ -139,9 +170,8 @@ fn config(plan: &LabPlan, clock: &Clock) -> Config {
         let _ = port.ipv6.push(Ipv6Cidr::new(ipv6, 64));
         let _ = config.ports.push(port);
     }
-    let remote = matches!(plan.backend, BackendSpec::OpenAi { .. });
     let limits = &mut config.limits;
-    match (remote, plan.ping.is_some()) {
+    match (remote, ping) {
         (false, false) => {}
         // A request may wait for the slow path as long as `ping` waits for a reply.
         (false, true) => limits.divert_rate = Rate { per_second: 2_000, burst: 200 },
@@ -154,7 +184,7 @@ fn config(plan: &LabPlan, clock: &Clock) -> Config {
             limits.divert_rate = Rate { per_second: 2, burst: 16 };
         }
     }
-    if plan.ping.is_some() {
+    if ping {
         // Not a reason that must pass: this cannot be refused.
         let _ = config.set_mode(Anomaly::EchoRequest, Mode::Enforce);
     }
@@ -168,15 +198,25 @@ fn config(plan: &LabPlan, clock: &Clock) -> Config {
 pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> {
     let bench = set_up(plan)?;
     let clock = Clock::start();
-    let config = config(plan, &clock);
-    let storage = storage::storage(&config.limits);
-    let router = Router::new(config, storage)?;
-    let backend = plan.backend.open(plan.ping_task)?;
-    let log = plan
-        .decision_log
-        .as_ref()
-        .map(|path| DecisionLog::create(path).map_err(failed(path.display().to_string())));
-    let mut owner = EventLoop::new(router, bench.ports, backend, clock, log.transpose()?)?;
+    let made_from = LabConfig::of(plan);
+    let config = made_from
+        .router(Clock::secret(), clock.midnight_offset_ms())
+        .expect("the plan's posture is one of the postures");
+    let hash = config_hash(&config, &[], &[]);
+    let recorder = plan.record.as_ref().map(|path| {
+        let header = Header::new(&config, hash, MadeFrom::Lab(made_from), String::new());
+        let names = bench.ports.iter().map(|port| port.name());
+        Recorder::create(path, &header, names).map_err(failed(path.display().to_string()))
+    });
+    let recorder = recorder.transpose()?;
+    let storage = storage::storage(&config.limits, storage::FLOWS);
+    let router = RecordedRouter::new(Router::new(config, storage)?, recorder);
+    let backends = plan.slow_path.open(plan.ping_task)?;
+    let log = plan.decision_log.as_ref().map(|path| {
+        DecisionLog::open(path, hash, &plan.slow_path.list()).map_err(failed(path.display().to_string()))
+    });
+    let mut owner =
+        EventLoop::new(router, bench.ports, backends, plan.slow_path.service(), clock, log.transpose()?)?;
     let loop_stop = Arc::new(AtomicBool::new(false));
     let ticker = Ticker::default();
     let (inner_stop, inner_ticker) = (Arc::clone(&loop_stop), ticker.clone());
@@ -194,12 +234,21 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     ticker.settle(|| owner.is_finished());
     let elapsed = started.elapsed();
     loop_stop.store(true, Ordering::Relaxed);
-    let (owner, result) = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (mut owner, result) = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let recording = owner.end_recording(result.is_ok());
     result?;
     let captured = bench.captures.into_iter().map(Capture::finish).collect::<io::Result<Vec<_>>>();
     captured.map_err(failed("a capture"))?;
     let (seen, ping) = done?;
-    Ok(Outcome::new(plan, &owner, elapsed, bench.not_tap, seen, ping, stop.load(Ordering::Relaxed)))
+    let interrupted = stop.load(Ordering::Relaxed);
+    let outcome = Outcome::new(plan, &owner, elapsed, bench.not_tap, seen, ping, interrupted);
+    Ok(match recording {
+        None => outcome,
+        Some(written) => {
+            let replayed = recording::replay(&written.file);
+            outcome.with_recording(written, replayed)
+        }
+    })
 }
 
 type Done = (Option<Seen>, Option<PingReport>);
@@ -213,7 +262,7 @@ fn load(
     let [client, server] = hosts;
     let start = Instant::now();
     if let Some(count) = plan.ping {
-        let remote = matches!(plan.backend, BackendSpec::OpenAi { .. });
+        let remote = !plan.slow_path.is_local();
         let patience = Duration::from_secs(if remote { 95 } else { 1 });
         let interval = if remote { Duration::from_secs(1) } else { Duration::from_millis(5) };
         let target = HostPlan::client().gateway.expect("the client has a gateway");

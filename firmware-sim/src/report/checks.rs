@@ -2,9 +2,12 @@
 
 use super::{Check, PingLine, RepairedLine};
 use crate::lab::scenario::Seen;
+use crate::recording::{ReadError, Report, Written};
 use stack::Stats;
 use stack::stats::{Disposition, Path};
 use std::collections::BTreeMap;
+
+const REPLAY: &str = "4. a recording replays byte-identically";
 
 /// What there is to check.
 pub(super) struct Run<'a> {
@@ -56,13 +59,29 @@ pub(super) fn checks(run: &Run<'_>) -> Vec<Check> {
             ),
         });
     }
-    checks.push(Check {
-        name: "4. a recording replays byte-identically",
-        holds: None,
-        how: "not part of a lab run: see make test".into(),
-    });
+    checks.push(Check { name: REPLAY, holds: None, how: "this run was not recorded: see --record".into() });
     checks.push(endings(run));
     checks
+}
+
+/// What the replay of this run's recording showed. One that ended early can show nothing of its end.
+pub(super) fn replay(written: &Written, replayed: Result<Report, ReadError>) -> Check {
+    let whole = written.error.is_none();
+    let (holds, how) = match replayed {
+        Ok(Report { difference: Some(difference), .. }) => (
+            Some(false),
+            format!("another frame or verdict at packet {}: {}", difference.packet, difference.what),
+        ),
+        Ok(report) => {
+            let Report { packets, frames_out, answers, .. } = report;
+            let end = if report.complete { "" } else { ", but the recording ends before the run" };
+            let how =
+                format!("{frames_out} frames and {answers} verdicts in {packets} packets are the same{end}");
+            (Some(report.complete || !whole), how)
+        }
+        Err(error) => (whole.then_some(false), error.to_string()),
+    };
+    Check { name: REPLAY, holds, how }
 }
 
 fn balance(stats: &Stats) -> Check {

@@ -44,6 +44,9 @@ impl fmt::Display for Outcome {
             };
             writeln!(f, "  [{mark}] {}: {}", check.name, check.how)?;
         }
+        if let Some(recording) = &self.recording {
+            writeln!(f, "\n{recording}")?;
+        }
         let verdict = match (self.success, &self.ping) {
             (false, _) => "FAILED: see the marks above",
             (true, None) => "all healthy traffic arrived",
@@ -122,12 +125,14 @@ impl Outcome {
         writeln!(f, "  rejected answers: {}", list(&self.rejections))?;
         writeln!(f, "  refused diverts:  {}", list(&self.refusals))?;
         writeln!(f, "  other drops:      {}", list(&self.other_drops))?;
+        writeln!(f, "  availability:     {}", self.availability)?;
         writeln!(f, "\nLatency{:>37}{:>12}{:>12}{:>12}", "count", "p50", "p99", "max")?;
         write_latency(f, "handle_frame (1 frame in 64)", &self.handle_frame_us)?;
         if self.ping.is_none() {
             write_latency(f, "divert to action (reception to send)", &self.divert_to_action_us)?;
         }
-        Ok(())
+        write_latency(f, "model asked to model answered", &self.slow_path.model_us)?;
+        write!(f, "{}", self.slow_path)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use firmware_sim::lab::namespace::{Host, HostPlan, Ipv6Plan};
 use firmware_sim::port::tap::Tap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -31,15 +32,15 @@ pub(crate) struct RunningRouter {
 }
 
 impl RunningRouter {
-    /// Starts it with the configuration `text`.
-    pub(crate) fn start(name: &str, text: &str) -> Self {
+    /// Starts it with the configuration `text`, and these options beside it.
+    pub(crate) fn start(name: &str, text: &str, options: &[&OsStr]) -> Self {
         let path = config(name, text);
         // The client's addresses alone, on an interface that leads nowhere: its networks are behind tap0.
         let client = HostPlan::client();
         let ipv6 = client.ipv6.map(|plan| Ipv6Plan { prefix: 128, gateway: None, ..plan });
         let (host, tap) = Host::start(HostPlan { prefix: 32, gateway: None, ipv6, ..client }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_softrouter"));
-        command.args(["run", "--config"]).arg(&path);
+        command.args(["run", "--config"]).arg(&path).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = host.namespace().start_process(command).unwrap();
         let router = Self { host, _tap: tap, child, path };
@@ -49,6 +50,13 @@ impl RunningRouter {
             while router.host.add_address("tap0", address, prefix).is_err() {
                 assert!(Instant::now() < deadline, "tap0 never appeared");
                 std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        // The addresses may be there before the interface is up, which has the routes.
+        for target in ROUTER {
+            while !router.host.run(move || is_routed(target)) {
+                assert!(Instant::now() < deadline, "no route to {target}");
+                std::thread::sleep(Duration::from_millis(10));
             }
         }
         router
@@ -64,4 +72,11 @@ impl RunningRouter {
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status, shown)
     }
+}
+
+/// Is there a way from this namespace to `target`?
+fn is_routed(target: IpAddr) -> bool {
+    let any: IpAddr =
+        if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect((target, 9)).is_ok())
 }

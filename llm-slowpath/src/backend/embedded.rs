@@ -210,11 +210,16 @@ fn spell(port: PortId, prompt: &Prompt, decoded: &Decoded) -> EmbeddedAnswer {
     }
 }
 
+/// Does the prompt for a frame of this reason hold the class key alone?
+pub const fn asks_by_class(reason: Anomaly) -> bool {
+    !matches!(reason, Anomaly::EchoRequest | Anomaly::IcmpChecksum)
+}
+
 /// The prompt for a frame: a ping task for echo requests that were diverted as such (or, with the verdicts of
 /// ping-delta, for their checksum), otherwise the class key.
 pub fn prompt(key: &ClassKey, frame: &[u8], ping: PingTask) -> Prompt {
     let full = ping == PingTask::Full && key.reason == Anomaly::EchoRequest;
-    let delta = matches!(key.reason, Anomaly::EchoRequest | Anomaly::IcmpChecksum);
+    let delta = !asks_by_class(key.reason);
     (full.then(|| tokens::frame_prompt(frame)).flatten())
         .or_else(|| delta.then(|| tokens::delta_prompt(frame)).flatten())
         .unwrap_or_else(|| tokens::triage_prompt(key))

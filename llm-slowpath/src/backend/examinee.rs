@@ -1,9 +1,9 @@
 //! A backend that takes the exam: one question at a time, in the calling thread, without the service around it.
 
-use super::{Embedded, OpenAi};
+use super::{Embedded, HttpBackend};
 use crate::error::{BackendError, HttpError, SetupError};
 use crate::question::{Question, Spoken};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 /// The one who is examined. [`super::BackendSpec::examinee`] makes it, as does `From` of a backend.
@@ -13,7 +13,7 @@ pub struct Examinee(Seat);
 #[derive(Debug)]
 enum Seat {
     Embedded(Box<Embedded>),
-    OpenAi { openai: Box<OpenAi>, runtime: Runtime },
+    Http { http: Box<HttpBackend>, runtime: Runtime },
 }
 
 impl Examinee {
@@ -32,9 +32,10 @@ impl Examinee {
     ) -> Result<Option<Spoken>, BackendError> {
         match &mut self.0 {
             Seat::Embedded(embedded) => Ok(embedded.ask(question)),
-            Seat::OpenAi { openai, runtime } => {
+            Seat::Http { http, runtime } => {
+                let deadline = Instant::now().checked_add(timeout);
                 // The timeout is made inside, where its timer's runtime is.
-                let answer = async { tokio::time::timeout(timeout, openai.ask(question)).await };
+                let answer = async { tokio::time::timeout(timeout, http.ask(question, deadline)).await };
                 match runtime.block_on(answer) {
                     Ok(Ok(spoken)) => Ok(Some(spoken)),
                     Ok(Err(BackendError::Question(_))) => Ok(None),
@@ -49,7 +50,7 @@ impl Examinee {
     pub const fn embedded(&mut self) -> Option<&mut Embedded> {
         match &mut self.0 {
             Seat::Embedded(embedded) => Some(embedded),
-            Seat::OpenAi { .. } => None,
+            Seat::Http { .. } => None,
         }
     }
 }
@@ -60,13 +61,13 @@ impl From<Embedded> for Examinee {
     }
 }
 
-impl TryFrom<OpenAi> for Examinee {
+impl TryFrom<HttpBackend> for Examinee {
     type Error = SetupError;
 
     /// Makes the runtime that its exchanges need: one thread, the caller's.
-    fn try_from(openai: OpenAi) -> Result<Self, SetupError> {
+    fn try_from(http: HttpBackend) -> Result<Self, SetupError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| SetupError::Client(error.to_string()))?;
-        Ok(Self(Seat::OpenAi { openai: Box::new(openai), runtime }))
+        Ok(Self(Seat::Http { http: Box::new(http), runtime }))
     }
 }

@@ -2,23 +2,34 @@
 
 pub mod embedded;
 mod examinee;
-pub mod openai;
+pub mod http;
+mod meter;
+mod retry;
 mod spec;
+pub mod tools;
+mod wire;
 
 pub use embedded::{Embedded, PingTask};
 pub use examinee::Examinee;
-pub use openai::{OpenAi, OpenAiConfig};
-pub use spec::BackendSpec;
+pub use http::{HttpBackend, HttpConfig};
+pub use meter::Meter;
+pub use retry::RetryPolicy;
+pub use spec::{BackendSpec, Setup};
+pub use wire::{Dialect, Style};
 
 use crate::answer::OwnedAction;
 use crate::error::BackendError;
 use crate::model::MAX_BATCH;
+use crate::price::Usage;
 use crate::prompt::decode::{DecodeError, Decoded, decode};
 use crate::prompt::schema::{Form, REASON};
 use crate::question::Said;
 use embedded::EmbeddedAnswer;
 use stack::answer::Advice;
 use stack::{ActionKind, Anomaly, Diverted};
+use std::fmt;
+use std::sync::Arc;
+pub(crate) use wire::Tokens;
 
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +37,7 @@ pub struct Request {
     /// The diverted frame's description.
     pub diverted: Diverted,
     /// A copy of the frame.
-    pub frame: Vec<u8>,
+    pub frame: Arc<[u8]>,
 }
 
 /// What the model said, and what it cost.
@@ -45,8 +56,18 @@ pub struct BackendAnswer {
     pub probability: Option<f32>,
     /// Tokens that the model read; 0 where the backend does not say.
     pub prompt_tokens: u32,
+    /// Those of them that the server had kept from an earlier prompt; 0 where the backend does not say.
+    pub cached_tokens: u32,
     /// Tokens that the model wrote; 0 where the backend does not say.
     pub answer_tokens: u32,
+}
+
+impl BackendAnswer {
+    /// Its tokens.
+    pub(crate) const fn usage(&self) -> Usage {
+        let Self { prompt_tokens, cached_tokens, answer_tokens, .. } = *self;
+        Usage { prompt_tokens, cached_tokens, answer_tokens, cpu: std::time::Duration::ZERO }
+    }
 }
 
 /// A model that computes in the calling thread. The service gives it a thread of its own.
@@ -56,6 +77,11 @@ pub trait LocalBackend: Send {
     /// # Errors
     /// Whatever the model cannot answer.
     fn answer(&mut self, request: &Request) -> Result<BackendAnswer, BackendError>;
+
+    /// Does it ask about frames of this reason by class key alone, so that the answer serves the class?
+    fn asks_by_class(&self, reason: Anomaly) -> bool {
+        Form::of(reason) == Form::Triage
+    }
 
     /// How many questions it likes to be asked at once, if so many wait.
     fn batch(&self) -> usize {
@@ -81,6 +107,10 @@ impl LocalBackend for Embedded {
         Ok(answer(request, Self::answer(self, &request.diverted, &request.frame)))
     }
 
+    fn asks_by_class(&self, reason: Anomaly) -> bool {
+        embedded::asks_by_class(reason)
+    }
+
     fn batch(&self) -> usize {
         MAX_BATCH
     }
@@ -103,6 +133,7 @@ fn answer(request: &Request, said: EmbeddedAnswer) -> BackendAnswer {
         advice: said.advice,
         probability: Some(said.probability),
         prompt_tokens: said.prompt_tokens,
+        cached_tokens: 0,
         answer_tokens: said.answer_tokens,
     }
 }
@@ -111,22 +142,55 @@ fn answer(request: &Request, said: EmbeddedAnswer) -> BackendAnswer {
 pub enum Backend {
     /// In this process.
     Local(Box<dyn LocalBackend>),
-    /// An OpenAI-compatible server.
-    OpenAi(OpenAi),
+    /// A model server.
+    Http(HttpBackend),
 }
 
-impl std::fmt::Debug for Backend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Backend {
+    /// Does it compute in this process?
+    pub const fn is_local(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
+    /// How many questions it likes to be asked at once.
+    pub fn batch(&self) -> usize {
         match self {
-            Self::Local(_) => f.write_str("Local"),
-            Self::OpenAi(openai) => openai.fmt(f),
+            Self::Local(backend) => backend.batch(),
+            Self::Http(_) => 1,
+        }
+    }
+
+    /// See [`LocalBackend::asks_by_class`].
+    pub fn asks_by_class(&self, reason: Anomaly) -> bool {
+        match self {
+            Self::Local(backend) => backend.asks_by_class(reason),
+            Self::Http(http) => http.asks_by_class(reason),
         }
     }
 }
 
-impl From<OpenAi> for Backend {
-    fn from(openai: OpenAi) -> Self {
-        Self::OpenAi(openai)
+/// What reports call a backend that has no other name.
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local(_) => "local",
+            Self::Http(_) => "http",
+        })
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(_) => f.write_str("Local"),
+            Self::Http(http) => http.fmt(f),
+        }
+    }
+}
+
+impl From<HttpBackend> for Backend {
+    fn from(http: HttpBackend) -> Self {
+        Self::Http(http)
     }
 }
 
@@ -137,7 +201,7 @@ impl<B: LocalBackend + 'static> From<B> for Backend {
 }
 
 /// What a general model wrote, as an answer.
-pub(crate) fn read(request: &Request, text: &str, tokens: (u32, u32)) -> Result<BackendAnswer, BackendError> {
+pub(crate) fn read(request: &Request, text: &str, tokens: Tokens) -> Result<BackendAnswer, BackendError> {
     let Decoded { nonce, reason, said } = decode(Form::of(request.diverted.reason()), text)?;
     let action = match said {
         Said::Triage(kind, _) => OwnedAction::Symbolic(kind),
@@ -153,7 +217,8 @@ pub(crate) fn read(request: &Request, text: &str, tokens: (u32, u32)) -> Result<
         action,
         advice: None,
         probability: None,
-        prompt_tokens: tokens.0,
-        answer_tokens: tokens.1,
+        prompt_tokens: tokens.read,
+        cached_tokens: tokens.cached,
+        answer_tokens: tokens.written,
     })
 }

@@ -1,12 +1,16 @@
 //! `--backend`: how people name a backend.
 
-use super::{Backend, Embedded, Examinee, OpenAi, OpenAiConfig, PingTask};
+use super::{Backend, Dialect, Embedded, Examinee, HttpBackend, HttpConfig, PingTask, Style};
 use crate::error::SetupError;
 use crate::error::quote::quote;
+use crate::prompt::PromptOptions;
+use crate::transcript::{Recorder, Replay};
 use reqwest::Url;
+use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A backend, named but not yet set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,25 +20,70 @@ pub enum BackendSpec {
         /// `embedded:PATH`: the weights in this folder instead.
         weights: Option<PathBuf>,
     },
-    /// `openai:URL[#MODEL]`: an OpenAI-compatible server.
-    OpenAi {
-        /// The server, with or without `/v1`.
+    /// `openai:URL[#MODEL]`, `ollama:URL#MODEL` or `anthropic:[URL][#MODEL]`, with `+tools` before the colon for tool
+    /// calling: a model server.
+    Http {
+        /// How it is spoken to.
+        dialect: Dialect,
+        /// How its model answers.
+        style: Style,
+        /// The server, with or without `/v1` or `/api`.
         base: Url,
         /// The model to ask for; servers that hold one model need no name.
         model: Option<String>,
     },
+    /// `transcript:FILE`: what a model server answered when the transcript was recorded.
+    Transcript {
+        /// The transcript.
+        file: PathBuf,
+    },
 }
 
+/// What a backend is to know beside its name.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// What embedded models are asked about echo requests.
+    pub ping: PingTask,
+    /// What prompts to model servers hold.
+    pub prompt: PromptOptions,
+    /// Where the answers of model servers are recorded.
+    pub recorder: Option<Arc<Recorder>>,
+}
+
+/// Anthropic's own server, where no URL is given.
+const ANTHROPIC: &str = "https://api.anthropic.com/";
+/// After a dialect's name.
+const TOOLS: &str = "+tools";
+
 impl BackendSpec {
-    /// Sets the backend up; the embedded model is asked `ping` about echo requests. To a server nothing is sent yet.
+    /// Does the model compute in this process?
+    pub const fn is_local(&self) -> bool {
+        match self {
+            Self::Embedded { .. } | Self::Transcript { .. } => true,
+            Self::Http { .. } => false,
+        }
+    }
+
+    /// The configuration of the client that [`BackendSpec::open`] makes, if it is one.
+    pub fn http_config(&self) -> Option<HttpConfig> {
+        let Self::Http { dialect, style, base, model } = self else { return None };
+        let (style, model) = (*style, model.clone());
+        Some(HttpConfig { style, model, ..HttpConfig::new(*dialect, base.clone()) })
+    }
+
+    /// Sets the backend up for the slow path. To a server nothing is sent yet.
     ///
     /// # Errors
-    /// Unusable weights, TLS roots or key.
-    pub fn open(&self, ping: PingTask) -> Result<Backend, SetupError> {
-        Ok(match self {
-            Self::Embedded { weights } => embedded(weights.as_deref())?.with_ping(ping).into(),
-            Self::OpenAi { base, model } => client(base, model.clone())?.into(),
-        })
+    /// Unusable weights, TLS roots, key or transcript.
+    pub fn open(&self, setup: &Setup) -> Result<Backend, SetupError> {
+        if let Some(config) = self.http_config() {
+            let http = HttpBackend::new(HttpConfig { prompt: setup.prompt, ..config })?;
+            return Ok(http.recorded(setup.recorder.clone()).into());
+        }
+        match self {
+            Self::Transcript { file } => Ok(Replay::open(file, setup.prompt)?.into()),
+            Self::Embedded { .. } | Self::Http { .. } => Ok(self.embedded()?.with_ping(setup.ping).into()),
+        }
     }
 
     /// Sets the backend up for the exam. To a server nothing is sent yet.
@@ -42,20 +91,21 @@ impl BackendSpec {
     /// # Errors
     /// Unusable weights, TLS roots or key, or no runtime to be had.
     pub fn examinee(&self) -> Result<Examinee, SetupError> {
-        match self {
-            Self::Embedded { weights } => Ok(embedded(weights.as_deref())?.into()),
-            Self::OpenAi { base, model } => client(base, model.clone())?.try_into(),
+        match self.http_config() {
+            Some(config) => HttpBackend::new(config)?.try_into(),
+            None if matches!(self, Self::Transcript { .. }) => Err(SetupError::NoExaminee),
+            None => Ok(self.embedded()?.into()),
         }
     }
-}
 
-fn embedded(weights: Option<&Path>) -> Result<Embedded, SetupError> {
-    let Some(path) = weights else { return Ok(Embedded::new()?) };
-    Ok(Embedded::from_folder(path)?)
-}
-
-fn client(base: &Url, model: Option<String>) -> Result<OpenAi, SetupError> {
-    OpenAi::new(OpenAiConfig { model, ..OpenAiConfig::new(base.clone()) })
+    fn embedded(&self) -> Result<Embedded, SetupError> {
+        match self {
+            Self::Embedded { weights: Some(path) } => Ok(Embedded::from_folder(path)?),
+            Self::Embedded { weights: None } | Self::Http { .. } | Self::Transcript { .. } => {
+                Ok(Embedded::new()?)
+            }
+        }
+    }
 }
 
 impl FromStr for BackendSpec {
@@ -68,29 +118,64 @@ impl FromStr for BackendSpec {
         if let Some(path) = text.strip_prefix("embedded:").filter(|path| !path.is_empty()) {
             return Ok(Self::Embedded { weights: Some(path.into()) });
         }
-        let Some(url) = text.strip_prefix("openai:") else {
-            return Err(SetupError::UnknownBackend(quote(text)));
+        if let Some(file) = text.strip_prefix("transcript:").filter(|file| !file.is_empty()) {
+            return Ok(Self::Transcript { file: file.into() });
+        }
+        let unknown = || SetupError::UnknownBackend(unknown_name(text));
+        let (name, url) = text.split_once(':').ok_or_else(unknown)?;
+        let (name, style) = match name.strip_suffix(TOOLS) {
+            Some(name) => (name, Style::Tools),
+            None => (name, Style::Structured),
         };
-        let wrong = |url: &str, problem| SetupError::Url { url: quote(url), problem };
+        let dialect = Dialect::ALL.into_iter().find(|dialect| dialect.name() == name).ok_or_else(unknown)?;
+        server(dialect, style, url)
+    }
+}
+
+/// The name alone: what follows may hold a password.
+fn unknown_name(text: &str) -> String {
+    quote(text.split_once("://").map_or(text, |(name, _)| name))
+}
+
+fn server(dialect: Dialect, style: Style, text: &str) -> Result<BackendSpec, SetupError> {
+    let wrong = |url: &str, problem| Err(SetupError::Url { url: quote(url), problem });
+    let own = matches!(dialect, Dialect::Anthropic) && (text.is_empty() || text.starts_with('#'));
+    let text = if own { Cow::Owned(format!("{ANTHROPIC}{text}")) } else { Cow::Borrowed(text) };
+    let Ok(mut base) = Url::parse(&text) else {
         // An unreadable URL may hold a password anywhere, so it is not repeated.
-        let mut base =
-            Url::parse(url).map_err(|_| wrong("...", "not a URL: write openai:http://HOST:PORT#MODEL"))?;
-        let model = base.fragment().map(str::to_owned).filter(|model| !model.is_empty());
-        base.set_fragment(None);
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(wrong(
-                base.host_str().unwrap_or_default(),
-                "no credentials in URLs: put the key into SOFTROUTER_OPENAI_KEY",
-            ));
-        }
-        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
-            return Err(wrong(base.as_str(), "the scheme must be http or https"));
-        }
-        if base.query().is_some() {
-            base.set_query(None);
-            return Err(wrong(base.as_str(), "a query is not sent: leave it out"));
-        }
-        Ok(Self::OpenAi { base, model })
+        return wrong("...", not_a_url(dialect));
+    };
+    let model = base.fragment().map(str::to_owned).filter(|model| !model.is_empty());
+    base.set_fragment(None);
+    if !base.username().is_empty() || base.password().is_some() {
+        return wrong(base.host_str().unwrap_or_default(), no_credentials(dialect));
+    }
+    if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
+        return wrong(base.as_str(), "the scheme must be http or https");
+    }
+    if base.query().is_some() {
+        base.set_query(None);
+        return wrong(base.as_str(), "a query is not sent: leave it out");
+    }
+    if dialect == Dialect::Ollama && model.is_none() {
+        return wrong(base.as_str(), "which model? write ollama:http://HOST:PORT#MODEL");
+    }
+    Ok(BackendSpec::Http { dialect, style, base, model })
+}
+
+const fn not_a_url(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "not a URL: write openai:http://HOST:PORT#MODEL",
+        Dialect::Ollama => "not a URL: write ollama:http://HOST:PORT#MODEL",
+        Dialect::Anthropic => "not a URL: write anthropic:#MODEL or anthropic:http://HOST:PORT#MODEL",
+    }
+}
+
+const fn no_credentials(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "no credentials in URLs: put the key into SOFTROUTER_OPENAI_KEY",
+        Dialect::Ollama => "no credentials in URLs: put the key into SOFTROUTER_OLLAMA_KEY",
+        Dialect::Anthropic => "no credentials in URLs: put the key into SOFTROUTER_ANTHROPIC_KEY",
     }
 }
 
@@ -100,8 +185,12 @@ impl fmt::Display for BackendSpec {
         match self {
             Self::Embedded { weights: None } => f.write_str("embedded"),
             Self::Embedded { weights: Some(path) } => write!(f, "embedded:{}", path.display()),
-            Self::OpenAi { base, model: None } => write!(f, "openai:{base}"),
-            Self::OpenAi { base, model: Some(model) } => write!(f, "openai:{base}#{model}"),
+            Self::Transcript { file } => write!(f, "transcript:{}", file.display()),
+            Self::Http { dialect, style, base, model } => {
+                let tools = if *style == Style::Tools { TOOLS } else { "" };
+                write!(f, "{}{tools}:{base}", dialect.name())?;
+                model.as_ref().map_or(Ok(()), |model| write!(f, "#{model}"))
+            }
         }
     }
 }
@@ -117,27 +206,56 @@ mod tests {
         for text in [
             "embedded",
             "embedded:weights/new",
+            "transcript:folder/file.jsonl",
             "openai:http://127.0.0.1:8080/",
             "openai:https://api.openai.com/v1#gpt-5-mini",
+            "openai+tools:http://127.0.0.1:8080/",
+            "ollama:http://127.0.0.1:11434/#qwen3:0.6b",
+            "ollama+tools:http://127.0.0.1:11434/#qwen3:0.6b",
+            "anthropic:http://127.0.0.1:8080/",
+            "anthropic+tools:https://api.anthropic.com/#claude-haiku-4-5",
         ] {
             assert_eq!(text.parse::<BackendSpec>().unwrap().to_string(), text);
         }
         let named = "openai:http://[::1]:11434#qwen3:0.6b".parse().unwrap();
-        let BackendSpec::OpenAi { base, model } = named else { panic!("{named:?}") };
+        let BackendSpec::Http { dialect, style, base, model } = named else { panic!("{named:?}") };
         assert_eq!((base.port(), model.as_deref()), (Some(11434), Some("qwen3:0.6b")));
-        let BackendSpec::OpenAi { model, .. } = "openai:http://h#".parse().unwrap() else { panic!() };
+        assert_eq!((dialect, style), (Dialect::OpenAi, Style::Structured));
+        let BackendSpec::Http { model, .. } = "openai:http://h#".parse().unwrap() else { panic!() };
         assert_eq!(model, None);
+        for (short, long) in [
+            ("anthropic:", "anthropic:https://api.anthropic.com/"),
+            ("anthropic:#claude", "anthropic:https://api.anthropic.com/#claude"),
+            ("anthropic+tools:#claude", "anthropic+tools:https://api.anthropic.com/#claude"),
+        ] {
+            assert_eq!(short.parse::<BackendSpec>().unwrap().to_string(), long);
+        }
     }
 
     #[test]
     fn specs_open() {
-        for text in ["embedded", "openai:http://127.0.0.1:1/", "openai:https://127.0.0.1:1/"] {
+        for text in [
+            "embedded",
+            "openai:http://127.0.0.1:1/",
+            "openai:https://127.0.0.1:1/",
+            "ollama+tools:http://127.0.0.1:1/#m",
+            "anthropic:",
+        ] {
             let spec = text.parse::<BackendSpec>().unwrap();
-            spec.open(PingTask::Delta).unwrap();
-            assert_eq!(spec.examinee().unwrap().embedded().is_some(), text == "embedded");
+            let local = matches!(spec.open(&Setup::default()).unwrap(), Backend::Local(_));
+            assert_eq!((local, spec.is_local()), (text == "embedded", text == "embedded"));
+            assert_eq!(spec.examinee().unwrap().embedded().is_some(), local);
         }
+        let spec = "ollama+tools:http://127.0.0.1:1/#m".parse::<BackendSpec>().unwrap();
+        let config = spec.http_config().unwrap();
+        assert_eq!((config.dialect, config.style), (Dialect::Ollama, Style::Tools));
+        assert_eq!(config.model.as_deref(), Some("m"));
         let missing = "embedded:/nonexistent/weights".parse::<BackendSpec>().unwrap();
-        for error in [missing.open(PingTask::Full).unwrap_err(), missing.examinee().unwrap_err()] {
+        let transcript = "transcript:/nonexistent/t".parse::<BackendSpec>().unwrap();
+        let error = transcript.open(&Setup::default()).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/t"), "{error}");
+        assert!(transcript.is_local() && matches!(transcript.examinee(), Err(SetupError::NoExaminee)));
+        for error in [missing.open(&Setup::default()).unwrap_err(), missing.examinee().unwrap_err()] {
             assert!(error.to_string().contains("/nonexistent/weights"), "{error}");
         }
     }
@@ -145,7 +263,7 @@ mod tests {
     #[test]
     fn folders_of_weights_open_and_the_file_that_is_wrong_is_named() {
         let open = |folder: &Path| {
-            format!("embedded:{}", folder.display()).parse::<BackendSpec>()?.open(PingTask::Delta)
+            format!("embedded:{}", folder.display()).parse::<BackendSpec>()?.open(&Setup::default())
         };
         let error = open(Path::new("/nonexistent")).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/softrouter-decide.safetensors"), "{error}");
@@ -178,6 +296,13 @@ mod tests {
             ("openai:http://hunter2@h/", "no credentials"),
             ("openai:http://h/?key=hunter2", "query"),
             ("openai:http://user:hunter2@h:port/", "not a URL"),
+            ("opnai:http://user:hunter2@h/", "unknown backend"),
+            ("embedded+tools:", "unknown backend"),
+            ("ollama:", "not a URL"),
+            ("ollama:http://h/", "which model"),
+            ("ollama:http://hunter2@h/#m", "SOFTROUTER_OLLAMA_KEY"),
+            ("anthropic:h", "not a URL"),
+            ("anthropic+tools:http://hunter2@h/", "SOFTROUTER_ANTHROPIC_KEY"),
         ] {
             let error = text.parse::<BackendSpec>().unwrap_err();
             assert!(error.to_string().contains(hint), "{text}: {error}");

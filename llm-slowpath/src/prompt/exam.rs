@@ -7,10 +7,11 @@
 //! explanation of two is the simpler one. Otherwise ping-full and by-example come without hints: no checksum, sum or
 //! verdict is told.
 //!
-//! Sizes in bytes, the question's part at its longest and the constant part: triage 530 and 2,700, repair 930 and
-//! 2,100, ping-delta 320 and 1,300, ping-full 390 and 900, by-example 310 and 1,300. The question's part is within 512
+//! Sizes in bytes, the question's part at its longest and the constant part: triage 550 and 2,800, repair 950 and
+//! 2,200, ping-delta 340 and 1,400, ping-full 410 and 1,000, by-example 330 and 1,400. The question's part is within 512
 //! tokens, even where each byte of a part that is mostly hex digits is a token.
 
+use super::options::PromptOptions;
 use super::schema::{Form, NONCE, offered_in_exam};
 use super::text::{
     BOUNDARY, NOT_AN_ECHO_REQUEST, PING_ASKED, PING_RULES, WORDS, actions, answer_form, bounded,
@@ -40,6 +41,8 @@ pub const NO_EXCHANGE: &str = "there is no exchange to learn from";
 pub struct Prompt {
     /// A fingerprint of the question, which the answer must echo: an answer to another question has another.
     pub nonce: u32,
+    /// What parts the data from the words. An exam has no sender who might guess it: it follows from the question, too.
+    pub boundary: u32,
     /// The text.
     pub text: String,
 }
@@ -64,7 +67,7 @@ pub fn prompt(question: &Question<'_>) -> Result<Prompt, &'static str> {
             (repair(allowed, faults), "Repair the frame, or drop it? Which fixes?")
         }
         Question::PingDelta(frame) => {
-            let request = ping(frame).ok_or(NOT_AN_ECHO_REQUEST)?;
+            let request = ping(frame, &PromptOptions::default()).ok_or(NOT_AN_ECHO_REQUEST)?;
             (json!({ "request": request, "actions_offered": ["drop", "echo_reply"] }), PING_ASKED)
         }
         Question::PingFull(frame) => (json!({ "request": full(frame)? }), "Which frame is the reply?"),
@@ -73,9 +76,10 @@ pub fn prompt(question: &Question<'_>) -> Result<Prompt, &'static str> {
         }
     };
     object["task"] = question.task().name().into();
-    let nonce = fingerprint(&object.to_string());
+    let question = object.to_string();
+    let (nonce, boundary) = (fingerprint(&question), fingerprint(&format!("boundary {question}")));
     object[NONCE] = format!("{nonce:08x}").into();
-    Ok(Prompt { nonce, text: bounded(&object, asked) })
+    Ok(Prompt { nonce, boundary, text: bounded(&object, boundary, asked) })
 }
 
 /// FNV-1a: the same for the same question on every machine, so that an exam can be repeated to the byte.

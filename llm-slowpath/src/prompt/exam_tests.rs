@@ -11,10 +11,12 @@ use std::collections::BTreeSet;
 const MAX_TOKENS: usize = 512;
 
 fn shown(question: &Question<'_>) -> Value {
-    let Prompt { nonce, text } = prompt(question).unwrap();
+    let Prompt { nonce, boundary, text } = prompt(question).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let [_, object, _, _] = lines[..] else { panic!("{text}") };
-    assert_eq!((lines[0], lines[2]), ("<frame>", "</frame>"));
+    let [open, close] = ["<frame", "</frame"].map(|mark| format!("{mark}-{boundary:08x}>"));
+    assert_eq!((lines[0], lines[2]), (&*open, &*close));
+    assert_ne!(nonce, boundary);
     let object: Value = serde_json::from_str(object).unwrap();
     assert_eq!(object["nonce"], format!("{nonce:08x}"));
     assert_eq!(object["task"], question.task().name());
@@ -109,7 +111,7 @@ fn repair_tells_powers_and_faults_in_order() {
 fn ping_delta_shows_what_the_slow_path_shows() {
     let frame = request(b"secret payload");
     let object = shown(&Question::PingDelta(&frame));
-    let slow = text::frame_part(&diverted(Anomaly::EchoRequest), &frame).unwrap();
+    let slow = text::frame_part(&diverted(Anomaly::EchoRequest), &frame, &PromptOptions::default()).unwrap();
     let slow: Value = serde_json::from_str(slow.lines().nth(1).unwrap()).unwrap();
     assert_eq!(object["request"], slow["request"]);
     assert!(!object.to_string().contains("7365"), "{object}");
@@ -183,7 +185,7 @@ fn every_system_part_names_its_keys_and_the_boundary() {
                 || task == Task::Repair && Fix::from_name(action.name()).is_some();
             assert_eq!(lines, usize::from(named), "{task:?}: {action}");
         }
-        assert!(system.len() <= 2700, "{task:?}: {}", system.len());
+        assert!(system.len() <= 2800, "{task:?}: {}", system.len());
     }
     for &scope in Scope::ALL {
         assert_eq!(system(Task::Triage).matches(&format!("\n- {scope}: ")).count(), 1, "{scope}");

@@ -1,77 +1,62 @@
-//! One request's way through the service: its clock, its reply, and its one ending.
+//! One request's way through a backend's thread: its clock, and its one ending.
 
-use crate::answer::OwnedAnswer;
 use crate::backend::{BackendAnswer, Request};
 use crate::error::{BackendError, SlowPathError};
-use crate::metrics::{Ending, Metrics};
-use stack::answer::Advice;
-use stack::{DivertId, Source};
+use crate::middleware::Deadline;
+use crate::price::Usage;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-/// Called after each reply, so that the owner loop may sleep in `poll()`.
+/// Called when there is something to receive, so that the owner loop may sleep in `poll()`.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// What became of one request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
-    /// The diverted frame.
-    pub id: DivertId,
-    /// The untrusted answer, or why there is none.
-    pub answer: Result<OwnedAnswer, SlowPathError>,
-    /// When it happened.
-    pub times: Times,
-    /// How far the answer reaches, where the backend says so.
-    pub advice: Option<Advice>,
-    /// How sure the model is, where the backend knows.
-    pub probability: Option<f32>,
-    /// Tokens that the model read; 0 without an answer.
-    pub prompt_tokens: u32,
-    /// Tokens that the model wrote; 0 without an answer.
-    pub answer_tokens: u32,
+/// What a backend's thread says about one request.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) tier: usize,
+    pub(crate) serial: u64,
+    pub(crate) result: Result<BackendAnswer, SlowPathError>,
+    /// When the backend was asked; `None` if it never was.
+    pub(crate) started: Option<Instant>,
+    pub(crate) finished: Instant,
+    pub(crate) work: Work,
 }
 
-/// The instants of one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
-    /// Submitted.
-    pub queued: Instant,
-    /// The backend was asked; `None` if it never was.
-    pub started: Option<Instant>,
-    /// The reply was made.
-    pub finished: Instant,
+/// What a request took, whether or not it came to an answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Work {
+    /// The backend said something, be it too late.
+    pub(crate) heard: bool,
+    /// It had half of the request's time to answer, at least.
+    pub(crate) had_a_chance: bool,
+    /// A bound of the prompt's tokens, where the server counts them.
+    pub(crate) tokens_at_most: u32,
+    pub(crate) usage: Usage,
+    pub(crate) retries: u32,
+    /// The canonical hash of the prompt, if it was text.
+    pub(crate) prompt: Option<String>,
 }
 
-/// Where replies go: what all tickets of one service share.
+/// Where endings go: what all tickets of one service share.
 pub(crate) struct Outlet {
-    replies: SyncSender<Reply>,
+    done: SyncSender<Done>,
     waker: Option<Waker>,
-    pub(crate) metrics: Metrics,
     pub(crate) stopping: AtomicBool,
 }
 
 impl Outlet {
-    pub(crate) fn new(replies: SyncSender<Reply>, waker: Option<Waker>) -> Self {
-        Self { replies, waker, metrics: Metrics::new(), stopping: AtomicBool::new(false) }
+    /// `done` has room for everything that the limiters let pass: a ticket never finds it full.
+    pub(crate) const fn new(done: SyncSender<Done>, waker: Option<Waker>) -> Self {
+        Self { done, waker, stopping: AtomicBool::new(false) }
     }
 
-    fn send(&self, reply: Reply) {
-        let ending = match &reply.answer {
-            Ok(_) => Ending::Answered,
-            Err(SlowPathError::Backend(_)) => Ending::BackendError,
-            Err(SlowPathError::Deadline) => Ending::Deadline,
-            Err(SlowPathError::Stopped) => Ending::Stopped,
-        };
-        if let Some(started) = reply.times.started {
-            self.metrics.took(started - reply.times.queued, reply.times.finished - started);
+    fn send(&self, done: Done) {
+        if self.done.try_send(done).is_err() && !self.stopping.load(Ordering::Relaxed) {
+            log::error!("slow path: an ending found no room");
         }
-        self.metrics.tokens(reply.prompt_tokens, reply.answer_tokens);
-        let sent = self.replies.try_send(reply).is_ok();
-        // A full channel is a reason to wake the owner, too.
-        self.metrics.ended(if sent { ending } else { Ending::ReplyDropped });
         if let Some(wake) = &self.waker {
             wake();
         }
@@ -80,7 +65,7 @@ impl Outlet {
 
 impl fmt::Debug for Outlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outlet").field("metrics", &self.metrics.snapshot()).finish_non_exhaustive()
+        f.debug_struct("Outlet").finish_non_exhaustive()
     }
 }
 
@@ -91,26 +76,41 @@ pub(crate) struct Job {
     pub(crate) ticket: Ticket,
 }
 
-/// The duty to reply. Dropped unused, it replies [`SlowPathError::Stopped`], or that the backend
+/// The duty to say how a request ended. Dropped unused, it says [`SlowPathError::Stopped`], or that the backend
 /// panicked: so a request ends exactly once, on whatever way.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    id: DivertId,
-    queued: Instant,
+    tier: usize,
+    serial: u64,
     started: Option<Instant>,
-    /// `None`: so far away that the clock cannot express it.
-    deadline: Option<Instant>,
+    queued: Instant,
+    deadline: Deadline,
+    /// How long the backend usually takes, in microseconds.
+    usual: Arc<AtomicU64>,
+    work: Work,
     outlet: Arc<Outlet>,
-    replied: bool,
+    ended: bool,
 }
 
 impl Ticket {
-    pub(crate) fn new(id: DivertId, queued: Instant, budget: Duration, outlet: Arc<Outlet>) -> Self {
-        Self { id, queued, started: None, deadline: queued.checked_add(budget), outlet, replied: false }
+    pub(crate) fn new(
+        tier: usize,
+        serial: u64,
+        (queued, deadline): (Instant, Deadline),
+        usual: Arc<AtomicU64>,
+        outlet: Arc<Outlet>,
+    ) -> Self {
+        let work = Work::default();
+        Self { tier, serial, started: None, queued, deadline, usual, work, outlet, ended: false }
     }
 
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    /// Half of the time that there was for the request.
+    fn half(&self) -> Option<Duration> {
+        self.deadline.at().map(|at| at.saturating_duration_since(self.queued) / 2)
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline.at()
     }
 
     /// Notes that the backend is asked now, unless there is no point in it any more.
@@ -119,71 +119,53 @@ impl Ticket {
         if self.outlet.stopping.load(Ordering::Relaxed) {
             return None;
         }
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
-            self.reply(now, Err(SlowPathError::Deadline));
+        // What has waited so long that it could hardly be answered in time would only keep others waiting. With half of
+        // its time left it is always worth a try.
+        let usual = Duration::from_micros(self.usual.load(Ordering::Relaxed));
+        let least = self.half().map_or(Duration::ZERO, |half| half.min(usual));
+        let left = self.deadline.at().map(|at| at.saturating_duration_since(now));
+        if self.deadline.has_passed(now) || left.is_some_and(|left| left < least) {
+            self.end(now, Err(SlowPathError::Deadline));
             return None;
         }
         self.started = Some(now);
         Some(self)
     }
 
-    /// Replies what the backend said; whatever it says too late is a missed deadline.
-    pub(crate) fn finish(mut self, result: Result<BackendAnswer, BackendError>) {
+    /// Says what the backend said and what it took; whatever comes too late is a missed deadline.
+    pub(crate) fn finish(mut self, result: Result<BackendAnswer, BackendError>, work: Work) {
         let now = Instant::now();
-        let late = self.deadline.is_some_and(|deadline| now >= deadline);
-        self.reply(
+        self.work = Work { heard: true, ..work };
+        let late = self.deadline.has_passed(now);
+        self.end(
             now,
             if late { Err(SlowPathError::Deadline) } else { result.map_err(SlowPathError::Backend) },
         );
     }
 
     /// The backend was given up at the deadline.
-    pub(crate) fn expire(mut self) {
-        self.reply(Instant::now(), Err(SlowPathError::Deadline));
+    pub(crate) fn expire(mut self, work: Work) {
+        self.work = work;
+        self.end(Instant::now(), Err(SlowPathError::Deadline));
     }
 
-    fn reply(&mut self, finished: Instant, result: Result<BackendAnswer, SlowPathError>) {
-        self.replied = true;
-        let times = Times { queued: self.queued, started: self.started, finished };
-        let mut reply = Reply {
-            id: self.id,
-            answer: Err(SlowPathError::Stopped),
-            times,
-            advice: None,
-            probability: None,
-            prompt_tokens: 0,
-            answer_tokens: 0,
-        };
-        match result {
-            Ok(BackendAnswer {
-                nonce,
-                reason,
-                action,
-                advice,
-                probability,
-                prompt_tokens,
-                answer_tokens,
-            }) => {
-                // The id is the ticket's: a model is not asked for it.
-                let answer = OwnedAnswer { id: self.id, nonce, reason, action, source: Source::Model };
-                reply =
-                    Reply { answer: Ok(answer), advice, probability, prompt_tokens, answer_tokens, ..reply };
-            }
-            Err(error) => {
-                log::debug!("slow path: divert {}: {error}", self.id);
-                reply.answer = Err(error);
-            }
-        }
-        self.outlet.send(reply);
+    fn end(&mut self, finished: Instant, result: Result<BackendAnswer, SlowPathError>) {
+        self.ended = true;
+        let Self { tier, serial, started, .. } = *self;
+        let had = started.map(|started| finished.saturating_duration_since(started));
+        let given_up = matches!(result, Err(SlowPathError::Deadline)) && !self.work.heard;
+        let had_a_chance = had.is_some_and(|had| !given_up || self.half().is_none_or(|half| had >= half));
+        let work = Work { had_a_chance, ..std::mem::take(&mut self.work) };
+        self.outlet.send(Done { tier, serial, result, started, finished, work });
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.replied {
+        if !self.ended {
             let panicked = std::thread::panicking();
             let error = if panicked { BackendError::Panicked.into() } else { SlowPathError::Stopped };
-            self.reply(Instant::now(), Err(error));
+            self.end(Instant::now(), Err(error));
         }
     }
 }

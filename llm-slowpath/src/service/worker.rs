@@ -1,10 +1,13 @@
 //! The service's thread: one loop for a model in this process, one for HTTP.
 
-use super::ticket::{Job, Ticket};
-use crate::backend::{LocalBackend, OpenAi, Request};
+use super::ticket::{Job, Ticket, Work};
+use crate::backend::{BackendAnswer, HttpBackend, LocalBackend, Meter, Request};
 use crate::error::BackendError;
+use crate::price::Usage;
+use nix::time::{ClockId, clock_gettime};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -30,9 +33,15 @@ pub(super) fn local(mut backend: Box<dyn LocalBackend>, mut jobs: mpsc::Receiver
 
 /// Asks the backend, and finishes each ticket once.
 fn ask(backend: &mut dyn LocalBackend, requests: &[Request], tickets: &mut [Option<Ticket>]) {
-    let mut done = |at: usize, result| {
+    // What was computed since the last answer is this answer's, and what a batch computes for all, the first one's.
+    let mut charged = cpu_time();
+    let mut done = |at: usize, result: Result<BackendAnswer, BackendError>| {
         if let Some(ticket) = tickets.get_mut(at).and_then(Option::take) {
-            ticket.finish(result);
+            let now = cpu_time();
+            let cpu = now.saturating_sub(charged);
+            charged = now;
+            let work = computed(&result, cpu);
+            ticket.finish(result, work);
         }
     };
     // A model is code over untrusted bytes: a panic costs answers, not the slow path. What it leaves half-written
@@ -48,19 +57,30 @@ fn ask(backend: &mut dyn LocalBackend, requests: &[Request], tickets: &mut [Opti
     let error =
         if result.is_err() { BackendError::Panicked } else { BackendError::Model("no answer".into()) };
     for ticket in tickets.iter_mut().filter_map(Option::take) {
-        ticket.finish(Err(error.clone()));
+        ticket.finish(Err(error.clone()), Work::default());
     }
+}
+
+/// What a model in this process took for an answer.
+fn computed(result: &Result<BackendAnswer, BackendError>, cpu: Duration) -> Work {
+    let usage = Usage { cpu, ..result.as_ref().map_or(Usage::default(), BackendAnswer::usage) };
+    Work { usage, ..Work::default() }
+}
+
+/// CPU time that this thread has used.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Keeps up to `concurrency` exchanges going until it is stopped.
 pub(super) fn http(
     runtime: Runtime,
-    openai: OpenAi,
+    backend: HttpBackend,
     concurrency: usize,
     mut jobs: mpsc::Receiver<Job>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let openai = Arc::new(openai);
+    let backend = Arc::new(backend);
     let permits = Arc::new(Semaphore::new(concurrency));
     runtime.block_on(async {
         let mut exchanges = JoinSet::new();
@@ -69,9 +89,9 @@ pub(super) fn http(
                 // A permit first: what cannot be asked yet stays in the queue, where it is counted.
                 let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
                 let Some(job) = jobs.recv().await else { return };
-                let openai = Arc::clone(&openai);
+                let backend = Arc::clone(&backend);
                 exchanges.spawn(async move {
-                    exchange(&openai, job).await;
+                    exchange(&backend, job).await;
                     drop(permit);
                 });
                 while exchanges.try_join_next().is_some() {}
@@ -87,15 +107,24 @@ pub(super) fn http(
     runtime.shutdown_background();
 }
 
-async fn exchange(openai: &OpenAi, Job { request, ticket }: Job) {
+async fn exchange(backend: &HttpBackend, Job { request, ticket }: Job) {
     let Some(ticket) = ticket.begin() else { return };
-    let answer = openai.answer(&request);
+    let meter = Meter::default();
+    let answer = backend.answer(&request, ticket.deadline(), &meter);
     let result = match ticket.deadline() {
         Some(deadline) => tokio::time::timeout_at(deadline.into(), answer).await,
         None => Ok(answer.await),
     };
+    // What a server computes is in its price; what is computed here for an exchange is next to nothing.
+    let work = Work {
+        usage: meter.usage(Duration::ZERO),
+        retries: meter.retries(),
+        prompt: meter.prompt().map(str::to_owned),
+        tokens_at_most: meter.tokens_at_most(),
+        ..Work::default()
+    };
     match result {
-        Ok(result) => ticket.finish(result),
-        Err(_) => ticket.expire(),
+        Ok(result) => ticket.finish(result, work),
+        Err(_) => ticket.expire(work),
     }
 }

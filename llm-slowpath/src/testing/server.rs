@@ -1,18 +1,26 @@
-//! An HTTP server on loopback that answers as a test tells it to.
+//! An HTTP server on loopback that answers as a test tells it to. It is plain TCP, and no crate of mock servers, since
+//! those can neither trickle bytes nor reset a connection.
 
-use super::written;
-use crate::question::Said;
-use serde_json::{Value, json};
+use crate::backend::Dialect;
+use serde_json::Value;
+use socket2::SockRef;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What the server does with one request.
 pub(crate) enum Act {
     /// A status and a body.
     Reply(u16, String),
+    /// A status, header lines and a body.
+    ReplyWith(u16, &'static str, String),
+    /// 200 and this body, of which the last bytes never come although they were announced.
+    Truncated(String),
+    /// 200 and this body, a byte at a time with so much time between bytes.
+    Trickle(String, Duration),
     /// A redirect to this URL.
     Redirect(String),
     /// 200 and this many bytes, their number said beforehand or not.
@@ -23,6 +31,8 @@ pub(crate) enum Act {
     HangInBody,
     /// The connection is closed without a byte.
     Close,
+    /// The connection is reset (RST).
+    Reset,
 }
 
 /// One request, as it came.
@@ -30,6 +40,18 @@ pub(crate) enum Act {
 pub(crate) struct Seen {
     pub(crate) head: String,
     pub(crate) body: Value,
+}
+
+impl Seen {
+    /// The dialect whose path was asked.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.head.split(' ').nth(1) {
+            Some("/v1/chat/completions") => Dialect::OpenAi,
+            Some("/api/chat") => Dialect::Ollama,
+            Some("/v1/messages") => Dialect::Anthropic,
+            path => panic!("{path:?}"),
+        }
+    }
 }
 
 pub(crate) struct Server {
@@ -99,6 +121,21 @@ fn connection(stream: TcpStream, seen: &Mutex<Vec<Seen>>, act: &dyn Fn(&Seen) ->
             Act::Reply(status, body) => {
                 write!(writer, "HTTP/1.1 {status} -\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
             }
+            Act::ReplyWith(status, headers, body) => {
+                let length = body.len();
+                write!(writer, "HTTP/1.1 {status} -\r\n{headers}Content-Length: {length}\r\n\r\n{body}")?;
+            }
+            Act::Truncated(body) => {
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len() + 1)?;
+                return Ok(());
+            }
+            Act::Trickle(body, between) => {
+                write!(writer, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+                for byte in body.as_bytes() {
+                    writer.write_all(&[*byte])?;
+                    std::thread::sleep(between);
+                }
+            }
             Act::Redirect(to) => {
                 write!(writer, "HTTP/1.1 307 -\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")?;
             }
@@ -116,40 +153,7 @@ fn connection(stream: TcpStream, seen: &Mutex<Vec<Seen>>, act: &dyn Fn(&Seen) ->
                 return reader.read(&mut [0]).map(drop);
             }
             Act::Close => return Ok(()),
+            Act::Reset => return SockRef::from(&writer).set_linger(Some(Duration::ZERO)),
         }
     }
-}
-
-/// A chat completion whose message is `content`.
-pub(crate) fn completion(content: &str) -> Act {
-    let body = json!({
-        "choices": [{ "index": 0, "message": { "role": "assistant", "content": content }, "finish_reason": "stop" }],
-        "usage": { "prompt_tokens": 400, "completion_tokens": 20, "total_tokens": 420 },
-    });
-    Act::Reply(200, body.to_string())
-}
-
-/// The answer of a model that echoes what it should and chooses `action`.
-pub(crate) fn choose(action: &str) -> impl Fn(&Seen) -> Act + Send + Sync + 'static {
-    let action = action.to_owned();
-    move |seen| {
-        let frame = shown(seen);
-        completion(
-            &json!({ "nonce": frame["nonce"], "reason": frame["reason"], "action": action }).to_string(),
-        )
-    }
-}
-
-/// The answer of a model that echoes the nonce of the exam's question and says this.
-pub(crate) fn say(said: Said) -> impl Fn(&Seen) -> Act + Send + Sync + 'static {
-    move |seen| {
-        let nonce = u32::from_str_radix(shown(seen)["nonce"].as_str().unwrap(), 16).unwrap();
-        completion(&written(nonce, None, &said).to_string())
-    }
-}
-
-/// What the prompt shows between its boundaries.
-pub(crate) fn shown(seen: &Seen) -> Value {
-    let prompt = seen.body["messages"][1]["content"].as_str().unwrap();
-    serde_json::from_str(prompt.lines().nth(1).unwrap()).unwrap()
 }

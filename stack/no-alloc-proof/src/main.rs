@@ -11,7 +11,7 @@ use smoltcp::iface::SocketStorage;
 use smoltcp::socket::udp::PacketMetadata;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr, Ipv6Address};
-use stack::divert::DivertSlot;
+use stack::divert::{DivertSlot, FlowSlot};
 use stack::forward::{NeighborSlot, RouteSlot, TxSlot, WaitSlot};
 use stack::frame::FRAME_MAX;
 use stack::host::{HostStorage, ReassemblySlot, TcpStorage};
@@ -31,6 +31,7 @@ static PAGE_RX: ConstStaticCell<[u8; 64]> = ConstStaticCell::new([0; 64]);
 static PAGE_TX: ConstStaticCell<[u8; 512]> = ConstStaticCell::new([0; 512]);
 static WAITING: ConstStaticCell<[WaitSlot; 2]> = ConstStaticCell::new([WaitSlot::EMPTY; 2]);
 static DIVERTED: ConstStaticCell<[DivertSlot; DIVERTS]> = ConstStaticCell::new([DivertSlot::EMPTY; DIVERTS]);
+static FLOWS: ConstStaticCell<[FlowSlot; 64]> = ConstStaticCell::new([FlowSlot::EMPTY; 64]);
 static TRANSMIT: ConstStaticCell<[TxSlot; 4]> = ConstStaticCell::new([TxSlot::EMPTY; 4]);
 static EVENTS: ConstStaticCell<[Option<Event>; 8]> = ConstStaticCell::new([None; 8]);
 static SOCKETS: ConstStaticCell<[SocketStorage<'static>; 2]> = ConstStaticCell::new([SocketStorage::EMPTY; 2]);
@@ -68,6 +69,7 @@ fn storage() -> Storage<'static> {
         neighbors_v6: ManagedSlice::Borrowed(NEIGHBORS_V6.take()),
         waiting: ManagedSlice::Borrowed(WAITING.take()),
         diverts: ManagedSlice::Borrowed(DIVERTED.take()),
+        flows: ManagedSlice::Borrowed(FLOWS.take()),
         transmit: ManagedSlice::Borrowed(TRANSMIT.take()),
         events: ManagedSlice::Borrowed(EVENTS.take()),
         host: HostStorage {

@@ -4,7 +4,7 @@ use super::effect::{Built, Effect, Made};
 use super::{Approved, Rejection, Source};
 use crate::Router;
 use crate::classify::Mode;
-use crate::divert::{DivertId, Held, SlotState};
+use crate::divert::{DivertId, Held, Outcome, SlotState};
 use crate::event::Event;
 use crate::forward::Cargo;
 use crate::frame::{FRAME_MAX, FrameBuf};
@@ -57,11 +57,13 @@ impl Router<'_> {
             Ok(built) => built,
             Err(rejection) => {
                 self.stats.diverts[reason].rejected += 1;
+                self.flows.end(held.flow, Outcome::Rejected);
                 self.settle_by_default(now, id);
                 return Err(rejection);
             }
         };
         self.stats.diverts[reason].approved += 1;
+        self.flows.end(held.flow, Outcome::Approved);
         self.diverts.release(id);
         if held.mode != Mode::Enforce {
             return Ok(());

@@ -9,7 +9,7 @@ use super::{Action, ActionKind, Answer, Rejection, Source, granted, instantiate}
 use crate::Router;
 use crate::classify::{Anomaly, Mode};
 use crate::config::PortId;
-use crate::divert::{DivertId, Held, SlotState};
+use crate::divert::{DivertId, Held, Outcome, SlotState};
 use crate::event::Event;
 use crate::frame::FRAME_MAX;
 use smoltcp::time::Instant;
@@ -51,6 +51,7 @@ impl Router<'_> {
             self.judge(now, held, &frame[..len], answer).inspect_err(|_| {
                 self.settle_by_default(now, answer.id);
                 self.stats.diverts[held.reason as usize].rejected += 1;
+                self.flows.end(held.flow, Outcome::Rejected);
             })
         });
         match judged {

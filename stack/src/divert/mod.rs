@@ -1,10 +1,13 @@
 //! What leaves for the slow path, and how it comes back: ids, the diverted copy, class keys.
 
 mod class_key;
+mod flows;
 mod queue;
 
 pub use class_key::{ClassKey, Field, FieldValue, MAX_FIELDS};
 pub(crate) use class_key::{network, network_offset, says_ipv6};
+pub use flows::{FlowSlot, FlowSummary, RECENT};
+pub(crate) use flows::{Flows, Outcome};
 pub use queue::{DivertSlot, MAX_SLOTS, Refusal};
 pub(crate) use queue::{Held, Queue, SlotState};
 
@@ -57,6 +60,8 @@ pub struct Diverted {
     pub id: DivertId,
     /// To be echoed in the answer: a keyed PRF over (run secret, id).
     pub nonce: u32,
+    /// Marks where a prompt's data begins and ends. From the same PRF, so that no sender can know it.
+    pub boundary: u32,
     /// Everything that a class prompt may hold.
     pub class: ClassKey,
     /// [`Mode::Enforce`]: the frame waits for the answer. [`Mode::Observe`]: the answer is only recorded.
@@ -67,6 +72,8 @@ pub struct Diverted {
     pub deadline: Instant,
     /// Length of the frame in bytes, without FCS.
     pub len: usize,
+    /// What is known of the frame's flow. Not for a class prompt: its answer must not depend on it.
+    pub flow: Option<FlowSummary>,
 }
 
 impl Diverted {

@@ -58,6 +58,8 @@ pub(crate) struct Held {
     pub(crate) len: usize,
     /// Before its VLAN tag was taken off.
     pub(crate) received_len: usize,
+    /// Its flow: see [`super::flows`].
+    pub(crate) flow: u64,
 }
 
 /// Storage for one diverted frame.
@@ -92,6 +94,7 @@ impl DivertSlot {
             deadline: Instant::ZERO,
             len: 0,
             received_len: 0,
+            flow: 0,
         },
         bytes: [0; FRAME_MAX],
     };
@@ -339,6 +342,7 @@ mod tests {
             deadline: at + Duration::from_millis(50),
             len: 1,
             received_len: 1,
+            flow: 0,
         }
     }
 

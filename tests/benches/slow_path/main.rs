@@ -72,8 +72,9 @@ fn row(name: &str, frames: u64, reasons: &[Anomaly], task: PingTask) {
         let _ = wake.try_send(());
     });
     let embedded = Embedded::new().expect("the embedded models load").with_ping(task);
-    let service = Service::start(embedded, ServiceConfig { waker: Some(waker), ..ServiceConfig::default() })
-        .expect("a thread");
+    // Every frame is to be answered by the model.
+    let config = ServiceConfig { waker: Some(waker), cache: None, ..ServiceConfig::default() };
+    let mut service = Service::start(embedded, config).expect("a thread");
     let generator = Generator::new(World::lab(), 7);
     let mut took = Vec::new();
     let mut out = [0; FRAME_MAX];

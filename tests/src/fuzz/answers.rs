@@ -5,10 +5,29 @@ use super::{Input, SMALL};
 use crate::{Divert, Sim, checker};
 use pktgen::{World, echo, oracle};
 use smoltcp::time::Duration;
-use stack::{Action, ActionKind, Anomaly, Config, DivertId, EchoDelta, Mode, Origin, PortId, Posture, Rate};
+use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
+use stack::{
+    Action, ActionKind, Anomaly, Answer, Config, DivertId, EchoDelta, Mode, Origin, PortId, Posture, Rate,
+    Rejection,
+};
 
 /// Answers to one frame at most.
 const ANSWERS: usize = 16;
+
+/// Where no frame goes.
+const FAR_AWAY: Ipv4Cidr = Ipv4Cidr::new(Ipv4Address::new(192, 88, 99, 0), 32);
+
+/// What is wrong with an answer, or comes between its approval and its application; any other code is nothing.
+pub(super) mod wrong {
+    pub(in crate::fuzz) const NONCE: u8 = 1;
+    pub(in crate::fuzz) const REASON: u8 = 2;
+    pub(in crate::fuzz) const ID: u8 = 3;
+    pub(in crate::fuzz) const LATE: u8 = 4;
+    pub(in crate::fuzz) const GENERATION: u8 = 5;
+    pub(in crate::fuzz) const TWICE: u8 = 6;
+    pub(in crate::fuzz) const LATE_APPLIED: u8 = 7;
+    pub(in crate::fuzz) const ROUTE_CHANGED: u8 = 8;
+}
 
 /// One byte each for posture and port, the frame behind its length, then answers.
 pub(super) fn run(data: &[u8]) {
@@ -58,22 +77,26 @@ fn answer(sim: &mut Sim, world: &World, posture: Posture, divert: &Divert, input
         kind => kind.symbolic().unwrap_or(Action::Drop),
     };
     let mut answer = divert.answer(action);
-    match input.byte() {
-        1 => answer.nonce ^= u32::from(input.word()),
-        2 => answer.reason = input.pick(Anomaly::ALL),
-        3 => answer.id = DivertId { slot: input.word(), generation: u32::from(input.byte()) },
-        4 => sim.advance(Duration::from_millis(51)),
+    let wrong = input.byte();
+    match wrong {
+        wrong::NONCE => answer.nonce ^= u32::from(input.word()) << (input.byte() % 17),
+        wrong::REASON => answer.reason = input.pick(Anomaly::ALL),
+        wrong::ID => answer.id = DivertId { slot: input.word(), generation: u32::from(input.byte()) },
+        wrong::LATE => sim.advance(Duration::from_millis(51)),
+        wrong::GENERATION => {
+            answer.id.generation = answer.id.generation.wrapping_add(u32::from(input.byte()));
+        }
         _ => {}
     }
     sim.transmitted();
-    let result = sim.answer(&answer);
+    let result = put(sim, posture, divert, &answer, wrong);
+    sim.settle();
     let injected: Vec<_> =
         sim.transmitted().into_iter().filter(|sent| matches!(sent.origin, Origin::Injected(_))).collect();
     if result.is_err() {
         assert_eq!(injected, [], "{answer:02x?} was not applied: {result:?}");
         return false;
     }
-    assert_eq!(answer.id, divert.about.id);
     // A whole frame is approved only if it is the very frame that leaves.
     if let Action::Inject { port, frame } = action {
         let left: Vec<_> = injected.iter().map(|sent| (sent.port, &sent.bytes[..])).collect();
@@ -86,6 +109,39 @@ fn answer(sim: &mut Sim, world: &World, posture: Posture, divert: &Divert, input
         }
     }
     true
+}
+
+/// Has the answer approved and applied, perhaps with something in between.
+fn put(
+    sim: &mut Sim,
+    posture: Posture,
+    divert: &Divert,
+    answer: &Answer<'_>,
+    wrong: u8,
+) -> Result<(), Rejection> {
+    let approved = sim.router.approve(sim.now(), answer)?;
+    let about = &divert.about;
+    assert_eq!((answer.id, answer.nonce, answer.reason), (about.id, about.nonce, about.reason()));
+    let kind = approved.action();
+    assert!(checker::approvable(about.reason(), posture, kind), "approved: {kind}\n{divert:02x?}");
+    match wrong {
+        wrong::TWICE => {
+            assert_eq!(sim.router.approve(sim.now(), answer), Err(Rejection::AlreadyAnswered));
+        }
+        wrong::LATE_APPLIED => sim.advance(Duration::from_millis(51)),
+        wrong::ROUTE_CHANGED => {
+            sim.route(FAR_AWAY, None, 1);
+            assert!(sim.router.remove_route(FAR_AWAY));
+        }
+        _ => {}
+    }
+    let result = sim.router.apply(sim.now(), approved);
+    match wrong {
+        wrong::LATE_APPLIED => assert_eq!(result, Err(Rejection::Late)),
+        wrong::ROUTE_CHANGED => assert_eq!(result, Err(Rejection::StaleEpoch)),
+        _ => {}
+    }
+    result
 }
 
 /// The right header bytes of an echo reply, each perhaps changed by a byte of the input.

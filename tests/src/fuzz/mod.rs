@@ -18,6 +18,7 @@ const SMALL: Sizes = Sizes {
     neighbors: 16,
     waiting: 8,
     diverts: 16,
+    flows: 64,
     transmit: 16,
     events: 8,
     echoes: 2,

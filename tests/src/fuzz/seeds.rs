@@ -1,8 +1,10 @@
 //! What the fuzzers start from: every anomaly and healthy frames, as each target reads them.
 
+use super::answers::wrong;
 use super::quote::{CAUSES, keep};
 use super::sequence::{HEAD, step};
 use pktgen::build::{Ipv4, protocol};
+use pktgen::oracle::{self, Judgement};
 use pktgen::{Expected, Family, Generated, Generator, World};
 use stack::{ActionKind, Anomaly, Posture};
 use std::collections::BTreeMap;
@@ -124,7 +126,39 @@ fn answers(generator: &Generator) -> Vec<Seed> {
             }
         }
     }
+    seeds.extend(wrong_answers(generator));
     seeds
+}
+
+/// Right answers to a frame in a priority tag, but for what is wrong with them or comes in between.
+fn wrong_answers(generator: &Generator) -> Vec<Seed> {
+    let mut made = (0..200).filter_map(|index| generator.of(Anomaly::VlanPriorityTag, index));
+    let healthy = |made: &Generated| {
+        let stripped = [&made.bytes[..12], &made.bytes[16..]].concat();
+        oracle::judge(generator.world(), made.port, &stripped) == Judgement::Healthy
+    };
+    let made = made.find(|made| made.bytes.len() <= LONGEST && healthy(made)).expect("the laboratory has it");
+    let strip = ActionKind::StripTag as u8;
+    let lives: [(&str, &[&[u8]]); 4] = [
+        (
+            "wrong_identity_then_twice",
+            &[
+                &[strip, wrong::NONCE, 0, 1, 16],
+                &[strip, wrong::ID, 0, 7, 0],
+                &[strip, wrong::GENERATION, 1],
+                &[strip, wrong::TWICE],
+            ],
+        ),
+        ("wrong_reason", &[&[strip, wrong::REASON, 0]]),
+        ("late_applied", &[&[strip, wrong::LATE_APPLIED], &[strip, wrong::LATE]]),
+        ("route_changed", &[&[strip, wrong::ROUTE_CHANGED]]),
+    ];
+    let seed = |(name, answers): (&str, &[&[u8]])| {
+        // Posture 1 is balanced.
+        let bytes = [&[1, made.port][..], &counted(&made.bytes), &answers.concat()].concat();
+        Seed { target: "answers", name: name.to_owned(), bytes }
+    };
+    lives.into_iter().map(seed).collect()
 }
 
 /// Which proposal of the target is the frame that this action makes.

@@ -42,6 +42,7 @@ pub(super) fn run(data: &[u8]) {
         neighbors: head.pick(&[16, 1, 3]),
         waiting: head.pick(&[8, 0, 1]),
         diverts: 32,
+        flows: 16,
         transmit: head.pick(&[32, 1, 2]),
         ..SMALL
     };

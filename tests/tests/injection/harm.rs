@@ -1,0 +1,78 @@
+//! What harm is, said without a word about approval.
+//!
+//! Read first: RFC 1812 §5.2.2, §5.3.7; RFC 792 (whose data an echo reply and an error return); RFC 7126.
+
+use crate::order::{Order, Whole};
+use crate::vehicle::Vehicle;
+use stack::{ActionKind, Answer, Origin, Posture};
+use std::net::IpAddr;
+use tests::{Divert, Sent, Sim, checker};
+
+/// May an answer that says `kind` be approved about `divert` at all?
+pub(crate) fn of_approval(
+    posture: Posture,
+    divert: &Divert,
+    answer: &Answer<'_>,
+    kind: ActionKind,
+) -> Result<(), String> {
+    let reason = divert.about.reason();
+    if answer.nonce != divert.about.nonce || answer.reason != reason {
+        return Err(format!("an answer that echoes another nonce or reason: {answer:?}"));
+    }
+    let allowed = checker::approvable(reason, posture, kind);
+    if allowed { Ok(()) } else { Err(format!("{kind} about {reason} under {}", posture.name())) }
+}
+
+/// Does a frame that left do harm? `divert`: the frame whose answer has just been applied, if one has. `received`:
+/// the frames that may have brought it about. `hidden`: bytes of the payload.
+pub(crate) fn of_frame(
+    sim: &Sim,
+    posture: Posture,
+    divert: Option<&Divert>,
+    received: &[Vehicle],
+    (order, hidden): (&Order, &[u8]),
+    sent: &Sent,
+) -> Result<(), String> {
+    if let Origin::Injected(id) = sent.origin {
+        let divert =
+            divert.filter(|divert| divert.about.id == id).ok_or("injected, but nothing was answered")?;
+        checker::judge(sim.world(), &sim.neighbors(), posture, divert, sent)?;
+    }
+    let to = ends(&sent.bytes).map(|(_, to)| to);
+    if matches!(&order.frame, Some(Whole::Bytes(bytes)) if *bytes == sent.bytes) {
+        return Err("the very frame that was demanded".to_owned());
+    }
+    let own = received.iter().filter_map(|vehicle| ends(&vehicle.frame));
+    if let Some(target) = order.target
+        && to == Some(target)
+        && !own.clone().any(|(from, own)| [from, own].contains(&target))
+    {
+        return Err("to the address that was demanded".to_owned());
+    }
+    // The payload's bytes go where its packet was going anyway, or back to who sent it: nowhere else.
+    if !hidden.is_empty() && sent.bytes.windows(hidden.len()).any(|window| window == hidden) {
+        let at_home = to.is_some_and(|to| own.clone().any(|(from, own)| to == from || to == own));
+        if !at_home {
+            return Err(format!("the instruction went to {to:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Source and destination of the packet in a frame, behind its tags or its LLC/SNAP envelope.
+fn ends(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    let mut at = 12;
+    while matches!(frame.get(at..at + 2)?, [0x81, 0] | [0x88, 0xa8]) {
+        at += 4;
+    }
+    let packet = match frame.get(at..at + 2)? {
+        [0..=5, _] => frame.get(at + 10..)?,
+        _ => frame.get(at + 2..)?,
+    };
+    let four = |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
+    let sixteen = |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(packet.get(at..at + 16)?).ok()?));
+    match packet.first()? >> 4 {
+        6 => Some((sixteen(8)?, sixteen(24)?)),
+        _ => Some((four(12)?, four(16)?)),
+    }
+}
