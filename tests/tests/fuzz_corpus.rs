@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tests::fuzz::{TARGETS, seeds};
 
 /// Files and bytes of all corpora together.
-const MOST: (usize, u64) = (250, 200_000);
+const MOST: (usize, u64) = (300, 200_000);
 
 fn files(target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);

@@ -1,10 +1,12 @@
-//! The bodies of the fuzz targets: any bytes in, a panic if the router did wrong.
+//! The bodies of the fuzz targets: any bytes in, a panic if the router or its slow path did wrong.
 //!
 //! `tests/fuzz` runs them under libFuzzer, and `tests/tests/fuzz_corpus.rs` replays the corpora of `tests/fuzz/corpus`
 //! in every `make test`. An input that is too short reads as zeroes, so every input means something.
 
 mod answers;
 mod classify;
+mod decode;
+mod prompt;
 mod quote;
 pub mod seeds;
 mod sequence;
@@ -36,11 +38,13 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "classify", run: classify::run },
     Target { name: "sequence", run: sequence::run },
     Target { name: "answers", run: answers::run },
     Target { name: "quote", run: quote::run },
+    Target { name: "prompt", run: prompt::run },
+    Target { name: "decode", run: decode::run },
 ];
 
 /// Runs one input of one target.

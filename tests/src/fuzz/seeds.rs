@@ -32,6 +32,8 @@ pub fn all() -> Vec<Seed> {
     seeds.extend(sequence(&generator));
     seeds.extend(answers(&generator));
     seeds.extend(quote());
+    seeds.extend(prompt(&generator));
+    seeds.extend(decode());
     seeds
 }
 
@@ -207,6 +209,37 @@ fn quote() -> Vec<Seed> {
         }
     }
     seeds
+}
+
+/// Frame prompts about frames that take different ways through the reader.
+fn prompt(generator: &Generator) -> Vec<Seed> {
+    let reasons = [
+        Anomaly::ArpOperation,
+        Anomaly::VlanPriorityTag,
+        Anomaly::Ipv4OptionTransit,
+        Anomaly::TcpOptionMalformed,
+        Anomaly::UdpLength,
+        Anomaly::IcmpErrorQuote,
+        Anomaly::Ipv6ExtensionOrder,
+        Anomaly::EchoRequest,
+    ];
+    let made = reasons.into_iter().filter_map(|reason| Some((reason, generator.of(reason, 1)?)));
+    made.map(|(reason, made)| Seed {
+        target: "prompt",
+        name: reason.name().into(),
+        bytes: super::prompt::input(reason, 0b01, &made.bytes),
+    })
+    .collect()
+}
+
+/// A good answer of each kind that the slow path asks for, and a bad one.
+fn decode() -> Vec<Seed> {
+    let triage = r#"{"nonce":"0badcafe","reason":"snap_ipv4","action":"decapsulate"}"#;
+    let ping = r#"{"nonce":"0badcafe","reason":"echo_request","action":"echo_reply","ttl":64,"ip_checksum":1,"icmp_type":0,"icmp_checksum":65535}"#;
+    let advised = r#"{"nonce":"00000001","action":"drop","scope":"class","lifetime":"long"}"#;
+    let texts =
+        [("triage", triage), ("ping", ping), ("exam_triage", advised), ("fenced", "```json\n{}\n```")];
+    texts.map(|(name, text)| Seed { target: "decode", name: name.into(), bytes: text.into() }).into()
 }
 
 #[cfg(test)]
