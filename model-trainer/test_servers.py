@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import http.client
 import json
 import os
 import statistics
@@ -11,6 +10,7 @@ import tempfile
 
 import export_gguf
 import serve
+import test_llama_cpp
 import text_tokens
 
 WEIGHTS = os.path.join(export_gguf.HERE, "text", "softrouter-text.safetensors")
@@ -26,27 +26,16 @@ PROMPTS = 40
 HOT = 20
 
 
-def post(address, path, body):
-    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
-    with contextlib.closing(connection):
-        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-    if response.status != 200:
-        raise SystemExit(f"{path}: {response.status} {answer}")
-    return answer
-
-
 def messages(sample):
     return [{"role": "system", "content": sample["system"]}, {"role": "user", "content": sample["user"]}]
 
 
-def tokens_agree(address, tokens, samples):
+def tokens_agree(client, tokens, samples):
     """Does llama.cpp put prompts together and split them as training did?"""
     read = text_tokens.Tokenizer(tokens).read
     for sample in samples:
-        text = post(address, "/apply-template", {"messages": messages(sample)})["prompt"]
-        theirs = post(address, "/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
+        text = client.post("/apply-template", messages=messages(sample))["prompt"]
+        theirs = client.post("/tokenize", content=text, add_special=False, parse_special=True)["tokens"]
         marks = text_tokens.USER.decode(), text_tokens.ANSWER.decode()
         if theirs != read(sample["system"] + marks[0] + sample["user"] + marks[1]):
             yield f"llama.cpp reads {text!r} as {theirs}"
@@ -54,7 +43,7 @@ def tokens_agree(address, tokens, samples):
             yield f"what llama.cpp reads is not {text!r}"
 
 
-def grammar_holds(address, sample):
+def grammar_holds(client, sample):
     """At a temperature at which this model writes anything at all, a schema still makes it write what conforms."""
     # Names only: a string without an end would meet the limit of tokens.
     names = {"action": ["drop", "forward"], "scope": ["flow", "class"]}
@@ -71,7 +60,7 @@ def grammar_holds(address, sample):
         count = 0
         for seed in range(HOT):
             body = {"messages": messages(sample), "seed": seed, **heat, **more}
-            text = post(address, "/v1/chat/completions", body)["choices"][0]["message"]["content"]
+            text = client.post("/v1/chat/completions", **body)["choices"][0]["message"]["content"]
             with contextlib.suppress(json.JSONDecodeError):
                 said = json.loads(text)
                 count += set(said) == set(names) and all(said[key] in values for key, values in names.items())
@@ -83,16 +72,22 @@ def grammar_holds(address, sample):
         yield f"{held} of {HOT} answers conform with a schema, {free} without"
 
 
-def examine(router, backend, folder):
-    """The exam's triage, as a user runs it."""
-    path = os.path.join(folder, "exam.json")
-    command = [router, "exam", "--quick", "--tasks", "triage", "--backend", backend, "--json", path]
-    ran = subprocess.run(command, capture_output=True, text=True)
+def run(folder, *command):
+    """Runs the router as a user does. Its report, and what is wrong with the run."""
+    path = os.path.join(folder, "report.json")
+    ran = subprocess.run([*command, "--json", path], capture_output=True, text=True)
     if ran.returncode != 0:
-        yield f"exit status {ran.returncode}: {ran.stderr}"
-        return
+        return None, f"exit status {ran.returncode}: {ran.stdout[-2000:]} {ran.stderr[-2000:]}"
     with open(path) as file:
-        report = json.load(file)
+        return json.load(file), None
+
+
+def examine(router, backend, folder):
+    """The exam's triage."""
+    report, wrong = run(folder, router, "exam", "--quick", "--tasks", "triage", "--backend", backend)
+    if wrong:
+        yield wrong
+        return
     sitting = report["sittings"][0]
     count = lambda key: sum(score[key] for score in sitting["scores"])
     asked, right, missing = count("asked"), count("right"), count("unanswered") + count("failed")
@@ -116,14 +111,10 @@ def examine(router, backend, folder):
 
 def route(router, backend, folder):
     """The lab, with the model server as the slow path."""
-    path = os.path.join(folder, "lab.json")
-    command = [router, "lab", "--memory", "--seconds", "5", "--backend", backend, "--json", path]
-    ran = subprocess.run(command, capture_output=True, text=True)
-    if ran.returncode != 0:
-        yield f"exit status {ran.returncode}: {ran.stdout[-2000:]} {ran.stderr[-2000:]}"
+    report, wrong = run(folder, router, "lab", "--memory", "--seconds", "5", "--backend", backend)
+    if wrong:
+        yield wrong
         return
-    with open(path) as file:
-        report = json.load(file)
     total = lambda key: sum(row[key] for row in report["reasons"].values())
     approved, rejected = total("approved"), total("rejected")
     injected = sum(row["injected"] for row in report["repaired"])
@@ -146,13 +137,14 @@ def main():
         tokens = export_gguf.export(args.weights, target, args.binary)
         server = serve.start(target, quiet=True, context=CONTEXT)
         address = server.listening_address
+        client = test_llama_cpp.Client(address)
         ask = [args.binary, "speech", "--held-out", "--seed", str(SEED), "--count", str(PROMPTS), "--by"]
         samples = {
             asker: [json.loads(line) for line in subprocess.check_output([*ask, asker], text=True).splitlines()]
             for asker in ("router", "exam")
         }
-        checks = {"tokens": tokens_agree(address, tokens, samples["router"] + samples["exam"])}
-        checks["grammar"] = grammar_holds(address, samples["exam"][0])
+        checks = {"tokens": tokens_agree(client, tokens, samples["router"] + samples["exam"])}
+        checks["grammar"] = grammar_holds(client, samples["exam"][0])
         for dialect in ("openai", "anthropic"):
             checks[f"exam, {dialect}"] = examine(args.router, f"{dialect}:{address}", folder)
             checks[f"lab, {dialect}"] = route(args.router, f"{dialect}:{address}", folder)
