@@ -119,15 +119,14 @@ pub fn parse(
     router.ports = ports::ports(&at, &file.port)?;
     let port_names: Vec<_> = file.port.iter().map(|port| port.name.get_ref().clone()).collect();
     if let Some(posture) = &file.router.posture {
-        router.posture =
-            Posture::ALL.into_iter().find(|p| p.name() == posture.get_ref()).ok_or_else(|| {
-                at.error(
-                    posture.span(),
-                    "router.posture".into(),
-                    format!("`{}` is no posture", posture.get_ref()),
-                    "write strict, balanced or open",
-                )
-            })?;
+        router.posture = Posture::from_name(posture.get_ref()).ok_or_else(|| {
+            at.error(
+                posture.span(),
+                "router.posture".into(),
+                format!("`{}` is no posture", posture.get_ref()),
+                "write strict, balanced or open",
+            )
+        })?;
     }
     let slow_path = slow_path::plan(
         &at,

@@ -1,7 +1,7 @@
 //! The decision log: one JSON line for everything that happened to a diverted frame, and for every
 //! injected frame its bytes. Lines are only ever added; a line `start` begins each run.
 
-use crate::recording::hex;
+use crate::hex::hex;
 use llm_slowpath::Reply;
 use serde::Serialize;
 use smoltcp::time::Instant;

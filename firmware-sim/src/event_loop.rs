@@ -307,8 +307,8 @@ impl EventLoop {
             match (sent, transmit.origin) {
                 (Sent::Full, _) => self.router.unsent(&transmit),
                 (Sent::Done, Origin::Injected(id)) => {
-                    let now = self.clock.now();
-                    note(&mut self.log, |log| log.injected(now, id, transmit.port, frame));
+                    let clock = self.clock;
+                    note(&mut self.log, |log| log.injected(clock.now(), id, transmit.port, frame));
                 }
                 (Sent::Done, _) => {}
             }
@@ -347,8 +347,8 @@ impl EventLoop {
 
     fn take_answers(&mut self) -> Result<(), LoopError> {
         while let Some(reply) = self.service.try_recv() {
-            let now = self.clock.now();
-            note(&mut self.log, |log| log.reply(now, &reply));
+            let clock = self.clock;
+            note(&mut self.log, |log| log.reply(clock.now(), &reply));
             self.take_answer(&reply);
             self.flush()?;
             self.latencies.answered(reply.id, self.clock.now());
@@ -379,8 +379,8 @@ impl EventLoop {
             {
                 self.availability.failed(self.clock.now());
             }
-            let now = self.clock.now();
-            note(&mut self.log, |log| log.event(now, &event));
+            let clock = self.clock;
+            note(&mut self.log, |log| log.event(clock.now(), &event));
         }
     }
 }

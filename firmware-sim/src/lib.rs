@@ -8,6 +8,7 @@ pub mod config;
 pub mod decision_log;
 pub mod event_loop;
 pub mod exam;
+mod hex;
 pub mod lab;
 pub mod port;
 pub mod prompt_command;

@@ -5,6 +5,7 @@ use llm_slowpath::middleware::{BreakerConfig, BudgetLimits, CacheConfig, Values}
 use llm_slowpath::prompt::{PromptOptions, Pseudonyms};
 use llm_slowpath::transcript::Recorder;
 use llm_slowpath::{BackendSpec, Cascade, PingTask, Price, ServiceConfig, Setup, SetupError, Tier};
+use stack::{Limits, Rate};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,6 +50,12 @@ impl Default for SlowPathPlan {
     fn default() -> Self {
         Self::of([BackendSpec::Embedded { weights: None }])
     }
+}
+
+/// Limits for backends of which any is a server: it takes its time, and no more is held for it than it can answer.
+pub fn suit_servers(limits: &mut Limits) {
+    limits.divert_deadline = smoltcp::time::Duration::from_secs(2);
+    limits.divert_rate = Rate { per_second: 50, burst: 100 };
 }
 
 impl SlowPathPlan {

@@ -1,6 +1,6 @@
 //! Questions that any backend can be asked, and what it can say: the common ground of the slow path and the exam.
 
-use crate::prompt::tokens::Task;
+use crate::prompt::tokens::{self, Prompt, Task};
 use stack::answer::{Advice, Fixes};
 use stack::{ActionKind, Anomaly, ClassKey, EchoDelta};
 
@@ -43,6 +43,22 @@ impl Question<'_> {
             Self::Example { .. } => Task::Example,
         }
     }
+
+    /// The embedded models' prompt. `None`: none can say it (an echo request with options, a message that is too long).
+    pub fn tokens(&self) -> Option<Prompt> {
+        match self {
+            Self::Triage(key) => Some(tokens::triage_prompt(key)),
+            Self::Repair { allowed, faults } => Some(tokens::repair_prompt(*allowed, faults)),
+            Self::PingDelta(frame) => tokens::delta_prompt(frame),
+            Self::PingFull(frame) => tokens::frame_prompt(frame),
+            Self::Example { exchanges, .. } => tokens::example_prompt(&borrowed(exchanges)),
+        }
+    }
+}
+
+/// Exchanges as prompts and answers take them.
+pub(crate) fn borrowed(exchanges: &[Exchange]) -> Vec<(&[u8], &[u8])> {
+    exchanges.iter().map(|(request, reply)| (&request[..], &reply[..])).collect()
 }
 
 /// What a backend says. Untrusted.

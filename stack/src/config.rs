@@ -121,6 +121,11 @@ impl Posture {
             Self::Open => "open",
         }
     }
+
+    /// The posture with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|posture| posture.name() == name)
+    }
 }
 
 /// A token bucket's size: `rate` a second, `burst` at once.

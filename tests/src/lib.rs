@@ -15,6 +15,7 @@ pub mod frames_v6;
 pub mod fuzz;
 pub mod opinion;
 pub mod outgoing;
+pub mod questions;
 pub mod recording;
 pub mod reference;
 pub mod sim;

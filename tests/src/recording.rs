@@ -241,13 +241,15 @@ fn parse(line: &str) -> Option<(Instant, Step)> {
     Some((at, step))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Two digits a byte.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// The bytes that [`hex`] wrote.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
 }

@@ -2,21 +2,12 @@
 //!
 //! `softrouter exam` asks more of them; here are enough to notice wrong weights, a wrong prompt or a wrong kernel.
 
-use llm_slowpath::{Embedded, Question, Said};
-use pktgen::tasks::{self, Item, Right, Split, example, ping, repair, triage};
+use llm_slowpath::{Embedded, Said};
+use pktgen::tasks::{Item, Right, Split, example, ping, repair, triage};
 use stack::ActionKind;
+use tests::questions::asked;
 
 const SEED: u64 = 0xacc;
-
-fn asked(question: &tasks::Question) -> Question<'_> {
-    match question {
-        tasks::Question::Triage(key) => Question::Triage(key),
-        tasks::Question::Repair { allowed, faults } => Question::Repair { allowed: *allowed, faults },
-        tasks::Question::PingDelta(frame) => Question::PingDelta(frame),
-        tasks::Question::PingFull(frame) => Question::PingFull(frame),
-        tasks::Question::Example { exchanges, request } => Question::Example { exchanges, request },
-    }
-}
 
 fn is_right(said: &Said, right: &Right) -> bool {
     match (said, right) {

@@ -3,9 +3,10 @@
 
 use llm_slowpath::prompt::exam;
 use llm_slowpath::prompt::schema::{Form, offered_in_exam};
-use llm_slowpath::{Question, prompt::tokens};
+use llm_slowpath::prompt::tokens;
 use pktgen::tasks::triage::Focus;
 use pktgen::tasks::{self, Item, Right, Split};
+use tests::questions::asked;
 
 /// Questions of every task, `count` of each kind.
 fn items(count: u64) -> impl Iterator<Item = Item> {
@@ -22,20 +23,10 @@ fn items(count: u64) -> impl Iterator<Item = Item> {
     })
 }
 
-fn borrowed(question: &tasks::Question) -> Question<'_> {
-    match question {
-        tasks::Question::Triage(key) => Question::Triage(key),
-        tasks::Question::Repair { allowed, faults } => Question::Repair { allowed: *allowed, faults },
-        tasks::Question::PingDelta(frame) => Question::PingDelta(frame),
-        tasks::Question::PingFull(frame) => Question::PingFull(frame),
-        tasks::Question::Example { exchanges, request } => Question::Example { exchanges, request },
-    }
-}
-
 #[test]
 fn every_question_can_be_asked_briefly_and_its_right_answer_be_said() {
     for Item { question, right } in items(2_000) {
-        let asked = borrowed(&question);
+        let asked = asked(&question);
         let text = exam::prompt(&asked).expect("every question of the exam has a prompt").text;
         assert!(text.len() <= 3 * 512, "{}: {text}", text.len());
         match (&question, right) {

@@ -3,10 +3,11 @@
 use super::FileError;
 use super::file::File;
 use super::locator::Locator;
+use crate::slow_path::suit_servers;
 use crate::storage::FLOWS;
 use smoltcp::time::Duration;
+use stack::Limits;
 use stack::divert::MAX_SLOTS;
-use stack::{Limits, Rate};
 use std::ops::RangeInclusive;
 use toml::Spanned;
 
@@ -14,8 +15,7 @@ use toml::Spanned;
 pub(super) fn limits(at: &Locator<'_>, file: &File, local: bool) -> Result<Limits, FileError> {
     let mut limits = Limits::default();
     if !local {
-        limits.divert_deadline = Duration::from_secs(2);
-        limits.divert_rate = Rate { per_second: 50, burst: 100 };
+        suit_servers(&mut limits);
     }
     let from = &file.limits;
     let any = 1..=u32::MAX;

@@ -2,6 +2,7 @@
 
 use super::examinee::NoAnswer;
 use super::items::Question;
+use crate::hex::hex;
 use llm_slowpath::prompt::tokens;
 use llm_slowpath::{Said, Spoken};
 use pktgen::tasks::{self, Right};
@@ -99,8 +100,4 @@ fn delta(delta: Option<EchoDelta>) -> String {
     format!(
         "ttl {ttl}, IPv4 checksum {ip_checksum:04x}, ICMP type {icmp_type}, ICMP checksum {icmp_checksum:04x}"
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

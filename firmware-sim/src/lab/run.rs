@@ -13,7 +13,7 @@ use crate::lab::capture::Capture;
 use crate::port::{Port, memory};
 use crate::recording::{self, Header, MadeFrom, RecordedRouter, Recorder, config_hash};
 use crate::report::Outcome;
-use crate::slow_path::SlowPathPlan;
+use crate::slow_path::{SlowPathPlan, suit_servers};
 use crate::storage;
 use llm_slowpath::{PingTask, SetupError};
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ impl LabConfig {
 
     /// The router's configuration; `None` if there is no such posture.
     pub(crate) fn router(&self, secret: u64, midnight_offset_ms: Option<u32>) -> Option<Config> {
-        let posture = Posture::ALL.into_iter().find(|posture| posture.name() == self.posture)?;
+        let posture = Posture::from_name(&self.posture)?;
         Some(router_config(
             posture,
             self.ping,
@@ -175,10 +175,7 @@ pub(crate) fn router_config(posture: Posture, ping: bool, remote: bool, mut conf
         (false, false) => {}
         // A request may wait for the slow path as long as `ping` waits for a reply.
         (false, true) => limits.divert_rate = Rate { per_second: 2_000, burst: 200 },
-        (true, false) => {
-            limits.divert_deadline = RouterDuration::from_secs(2);
-            limits.divert_rate = Rate { per_second: 50, burst: 100 };
-        }
+        (true, false) => suit_servers(limits),
         (true, true) => {
             limits.divert_deadline = RouterDuration::from_secs(90);
             limits.divert_rate = Rate { per_second: 2, burst: 16 };

@@ -6,7 +6,9 @@ mod tests;
 mod text;
 
 use crate::config::{self, FileError};
+use crate::hex::hex;
 use crate::lab;
+use crate::run;
 use crate::storage::{FLOWS, storage};
 use llm_slowpath::PingTask;
 use llm_slowpath::backend::{embedded, tools};
@@ -174,7 +176,7 @@ pub fn run(plan: &PromptPlan, input: &mut dyn Read) -> Result<Told, PromptError>
     let diverted = router.poll_divert(&mut copy);
     let asked = diverted.map(|diverted| ask(&diverted, &copy[..diverted.len], plan, &options));
     Ok(Told {
-        frame: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        frame: hex(&bytes),
         frame_bytes: bytes.len(),
         port: plan.port,
         fast_path: words(verdict),
@@ -185,25 +187,18 @@ pub fn run(plan: &PromptPlan, input: &mut dyn Read) -> Result<Told, PromptError>
 
 /// The router of the configuration, or the lab's, and what its prompts may hold.
 fn router(plan: &PromptPlan) -> Result<(Router<'static>, PromptOptions), PromptError> {
-    let mut options = PromptOptions::default();
-    let (mut config, routes, routes_v6) = match &plan.config {
-        None => {
-            let config = lab::run::router_config(Posture::Balanced, false, false, Config::new(0));
-            (config, Vec::new(), Vec::new())
-        }
-        Some(path) => {
-            let (file, _) = config::load(path, 0, None)?;
-            // With the same pseudonyms each time.
-            options = PromptOptions { pseudonyms: options.pseudonyms, ..file.slow_path.prompt };
-            (file.router, file.routes, file.routes_v6)
-        }
+    let options = PromptOptions::default();
+    let Some(path) = &plan.config else {
+        let mut config = lab::run::router_config(Posture::Balanced, false, false, Config::new(0));
+        adjust(&mut config, plan)?;
+        let storage = storage(&config.limits, FLOWS);
+        return Ok((Router::new(config, storage)?, options));
     };
-    adjust(&mut config, plan)?;
-    let storage = storage(&config.limits, FLOWS);
-    let mut router = Router::new(config, storage)?;
-    router.add_routes(routes.into_iter())?;
-    router.add_routes(routes_v6.into_iter())?;
-    Ok((router, options))
+    let (mut config, _) = config::load(path, 0, None)?;
+    adjust(&mut config.router, plan)?;
+    // With the same pseudonyms each time.
+    let options = PromptOptions { pseudonyms: options.pseudonyms, ..config.slow_path.prompt };
+    Ok((run::router(&config)?, options))
 }
 
 fn adjust(config: &mut Config, plan: &PromptPlan) -> Result<(), PromptError> {

@@ -16,7 +16,6 @@ pub use header::{Header, MadeFrom, config_hash};
 pub use read::ReadError;
 pub use replay::{Difference, Report, replay};
 pub use router::RecordedRouter;
-pub(crate) use step::hex;
 pub use write::{Recorder, Written};
 
 /// What this program writes and reads.

@@ -2,7 +2,8 @@
 
 use super::read::{Next, ReadError, Reader};
 use super::router::counters_hash;
-use super::step::{Call, Step, hex, origin, outcome};
+use super::step::{Call, Step, origin, outcome};
+use crate::hex::hex;
 use serde::Serialize;
 use smoltcp::time::Instant;
 use stack::frame::FRAME_MAX;

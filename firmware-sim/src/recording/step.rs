@@ -3,6 +3,7 @@
 //! Calls are JSON texts in Wireshark's own envelope (`LINKTYPE_WIRESHARK_UPPER_PDU`), so that it shows them in order
 //! between the frames.
 
+use crate::hex::{hex, unhex};
 use llm_slowpath::{OwnedAction, OwnedAnswer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stack::{Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Origin, PortId, Rejection, Source};
@@ -176,20 +177,4 @@ impl Said {
         };
         Ok(OwnedAnswer { id: self.id.0, nonce: self.nonce, reason, action, source })
     }
-}
-
-/// Two digits a byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

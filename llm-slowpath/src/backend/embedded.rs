@@ -3,7 +3,7 @@
 use crate::answer::OwnedAction;
 use crate::model::{Decoded, MAX_BATCH, Model, ModelError, Session, Specialist};
 use crate::prompt::tokens::{self, Prompt, Task};
-use crate::question::{Question, Said, Spoken};
+use crate::question::{Question, Said, Spoken, borrowed};
 use stack::answer::Advice;
 use stack::{ActionKind, Anomaly, ClassKey, Diverted, PortId};
 use std::path::{Path, PathBuf};
@@ -133,17 +133,7 @@ impl Embedded {
 
     /// Answers any question. `None`: no prompt can say it (an echo request with options, a message that is too long).
     pub fn ask(&mut self, question: &Question<'_>) -> Option<Spoken> {
-        let exchanges: Vec<_>;
-        let prompt = match question {
-            Question::Triage(key) => tokens::triage_prompt(key),
-            Question::Repair { allowed, faults } => tokens::repair_prompt(*allowed, faults),
-            Question::PingDelta(frame) => tokens::delta_prompt(frame)?,
-            Question::PingFull(frame) => tokens::frame_prompt(frame)?,
-            Question::Example { exchanges, .. } => {
-                let borrowed: Vec<_> = exchanges.iter().map(|(a, b)| (&a[..], &b[..])).collect();
-                tokens::example_prompt(&borrowed)?
-            }
-        };
+        let prompt = question.tokens()?;
         let Decoded { tokens: answer, probability } = self.complete(&prompt);
         let said = match question {
             Question::Triage(_) => {
@@ -153,8 +143,8 @@ impl Embedded {
             Question::Repair { .. } => Said::Repair(tokens::repair_of(&answer)),
             Question::PingDelta(_) => Said::PingDelta(tokens::delta_of(&answer)),
             Question::PingFull(_) => Said::PingFull(tokens::frame_of(&answer)?),
-            Question::Example { exchanges: shown, request } => {
-                exchanges = shown.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+            Question::Example { exchanges, request } => {
+                let exchanges = borrowed(exchanges);
                 let template = tokens::template_of(&answer, &exchanges);
                 Said::Example(
                     template.and_then(|template| template.reply(request)).map(|reply| reply.to_vec()),

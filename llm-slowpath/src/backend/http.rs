@@ -165,11 +165,6 @@ impl HttpBackend {
         *style == Style::Structured && text::is_class_prompt(reason, prompt)
     }
 
-    /// What it was set up with.
-    pub const fn config(&self) -> &HttpConfig {
-        &self.config
-    }
-
     /// Adds an answer to the transcript, if there is one. A transcript that cannot be written costs no answer.
     fn record(&self, diverted: &Diverted, prompt: &Canonical, text: &str, tokens: Tokens) {
         // What is longer cannot be an answer, and a transcript's lines are bounded.

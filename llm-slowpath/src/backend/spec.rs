@@ -8,7 +8,7 @@ use crate::transcript::{Recorder, Replay};
 use reqwest::Url;
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -67,8 +67,7 @@ impl BackendSpec {
     /// The configuration of the client that [`BackendSpec::open`] makes, if it is one.
     pub fn http_config(&self) -> Option<HttpConfig> {
         let Self::Http { dialect, style, base, model } = self else { return None };
-        let (style, model) = (*style, model.clone());
-        Some(HttpConfig { style, model, ..HttpConfig::new(*dialect, base.clone()) })
+        Some(http_config(*dialect, *style, base, model.as_deref()))
     }
 
     /// Sets the backend up for the slow path. To a server nothing is sent yet.
@@ -76,13 +75,14 @@ impl BackendSpec {
     /// # Errors
     /// Unusable weights, TLS roots, key or transcript.
     pub fn open(&self, setup: &Setup) -> Result<Backend, SetupError> {
-        if let Some(config) = self.http_config() {
-            let http = HttpBackend::new(HttpConfig { prompt: setup.prompt, ..config })?;
-            return Ok(http.recorded(setup.recorder.clone()).into());
-        }
         match self {
+            Self::Embedded { weights } => Ok(embedded(weights.as_deref())?.with_ping(setup.ping).into()),
             Self::Transcript { file } => Ok(Replay::open(file, setup.prompt)?.into()),
-            Self::Embedded { .. } | Self::Http { .. } => Ok(self.embedded()?.with_ping(setup.ping).into()),
+            Self::Http { dialect, style, base, model } => {
+                let config = http_config(*dialect, *style, base, model.as_deref());
+                let http = HttpBackend::new(HttpConfig { prompt: setup.prompt, ..config })?;
+                Ok(http.recorded(setup.recorder.clone()).into())
+            }
         }
     }
 
@@ -91,21 +91,25 @@ impl BackendSpec {
     /// # Errors
     /// Unusable weights, TLS roots or key, or no runtime to be had.
     pub fn examinee(&self) -> Result<Examinee, SetupError> {
-        match self.http_config() {
-            Some(config) => HttpBackend::new(config)?.try_into(),
-            None if matches!(self, Self::Transcript { .. }) => Err(SetupError::NoExaminee),
-            None => Ok(self.embedded()?.into()),
-        }
-    }
-
-    fn embedded(&self) -> Result<Embedded, SetupError> {
         match self {
-            Self::Embedded { weights: Some(path) } => Ok(Embedded::from_folder(path)?),
-            Self::Embedded { weights: None } | Self::Http { .. } | Self::Transcript { .. } => {
-                Ok(Embedded::new()?)
+            Self::Embedded { weights } => Ok(embedded(weights.as_deref())?.into()),
+            Self::Transcript { .. } => Err(SetupError::NoExaminee),
+            Self::Http { dialect, style, base, model } => {
+                HttpBackend::new(http_config(*dialect, *style, base, model.as_deref()))?.try_into()
             }
         }
     }
+}
+
+fn embedded(weights: Option<&Path>) -> Result<Embedded, SetupError> {
+    Ok(match weights {
+        Some(path) => Embedded::from_folder(path)?,
+        None => Embedded::new()?,
+    })
+}
+
+fn http_config(dialect: Dialect, style: Style, base: &Url, model: Option<&str>) -> HttpConfig {
+    HttpConfig { style, model: model.map(str::to_owned), ..HttpConfig::new(dialect, base.clone()) }
 }
 
 impl FromStr for BackendSpec {
@@ -199,7 +203,6 @@ impl fmt::Display for BackendSpec {
 mod tests {
     use super::*;
     use crate::model::Specialist;
-    use std::path::Path;
 
     #[test]
     fn specs_round_trip() {

@@ -4,10 +4,11 @@
 use crate::micros;
 use llm_slowpath::Embedded;
 use llm_slowpath::model::{Decoded, Specialist};
-use llm_slowpath::prompt::tokens::{self, MAX_PROMPT, Prompt};
+use llm_slowpath::prompt::tokens::{MAX_PROMPT, Prompt};
 use pktgen::tasks::triage::Focus;
-use pktgen::tasks::{Item, Question, Split, example, ping, repair, triage};
+use pktgen::tasks::{Item, Split, example, ping, repair, triage};
 use std::time::{Duration, Instant};
+use tests::questions::asked;
 
 /// Different prompts of each task.
 const PROMPTS: usize = 256;
@@ -39,26 +40,13 @@ pub(crate) fn rows(rounds: usize) {
 }
 
 fn prompts(item: impl Fn(u64) -> Item) -> Vec<Prompt> {
-    (0..).filter_map(|index| prompt(&item(index).question)).take(PROMPTS).collect()
+    (0..).filter_map(|index| asked(&item(index).question).tokens()).take(PROMPTS).collect()
 }
 
 /// What the Linux kernel's `ping` sends.
 fn whole_pings() -> Vec<Prompt> {
-    let all = (0..).filter_map(|index| prompt(&ping::full(Split::HeldOut, 1, index, 0).question));
+    let all = (0..).filter_map(|index| asked(&ping::full(Split::HeldOut, 1, index, 0).question).tokens());
     all.filter(|prompt| prompt.tokens().len() == MAX_PROMPT).take(PROMPTS).collect()
-}
-
-fn prompt(question: &Question) -> Option<Prompt> {
-    match question {
-        Question::Triage(key) => Some(tokens::triage_prompt(key)),
-        Question::Repair { allowed, faults } => Some(tokens::repair_prompt(*allowed, faults)),
-        Question::PingDelta(frame) => tokens::delta_prompt(frame),
-        Question::PingFull(frame) => tokens::frame_prompt(frame),
-        Question::Example { exchanges, .. } => {
-            let exchanges: Vec<_> = exchanges.iter().map(|(a, b)| (&a[..], &b[..])).collect();
-            tokens::example_prompt(&exchanges)
-        }
-    }
 }
 
 fn one_by_one(embedded: &mut Embedded, name: &str, prompts: &[Prompt], rounds: usize) {

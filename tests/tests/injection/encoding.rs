@@ -1,5 +1,7 @@
 //! Texts as bytes in many disguises, and bytes as every text that they may be.
 
+pub(crate) use tests::recording::{hex, unhex};
+
 use crate::corpus::Encoding;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -131,17 +133,6 @@ fn unescape(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Lower-case hex without spaces.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The bytes of an even number of hex digits.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    text.len().is_multiple_of(2).then(|| text.as_bytes().chunks(2).map(pair).collect())?
 }
 
 #[test]
