@@ -20,9 +20,12 @@ pub mod echo;
 pub mod generate;
 pub mod mutate;
 pub mod oracle;
+pub mod stream;
+mod sum;
 pub mod tasks;
 pub mod world;
 
 pub use generate::{Expected, Generated, Generator, Mix};
 pub use mutate::Family;
+pub use stream::{Stream, StreamMix, StreamPlan};
 pub use world::World;

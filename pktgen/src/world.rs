@@ -48,6 +48,9 @@ pub struct Port {
     pub ipv6: Ipv6Addr,
     /// Largest IP packet in bytes.
     pub mtu: usize,
+    /// The router checks here, strictly, that the source of a packet is reached through this port (RFC 3704 §2.2).
+    /// Frames are generated only if there are no hosts here: many a healthy frame has a source from elsewhere.
+    pub reverse_path: bool,
     /// The hosts on the connected network.
     pub hosts: Vec<Host>,
 }
@@ -80,10 +83,11 @@ impl Port {
     }
 
     /// Is `group` one that the router listens to on this port? All nodes, all routers (of the link, of the site),
-    /// and the solicited-node groups of its addresses here (RFC 4291 §2.8).
+    /// and the solicited-node groups of its addresses here, Subnet-Router anycast among them (RFC 4291 §2.8).
     pub fn is_joined(&self, group: Ipv6Addr) -> bool {
         let well_known = [0xff02 << 112 | 1, 0xff02 << 112 | 2, 0xff05 << 112 | 2];
-        let own = [self.ipv6, self.link_local()];
+        let anycast = Ipv6Addr::from_bits(self.ipv6.to_bits() >> IPV6_PREFIX << IPV6_PREFIX);
+        let own = [self.ipv6, self.link_local(), anycast];
         well_known.contains(&group.to_bits()) || own.iter().any(|&address| solicited_node(address) == group)
     }
 
@@ -114,22 +118,40 @@ impl World {
         Self::with_ports(2)
     }
 
+    /// The same world with one port more, which has no host and checks reverse paths: [`stack::Anomaly::ReversePath`] can
+    /// be shown.
+    ///
+    /// # Panics
+    /// If there are 200 ports.
+    #[must_use]
+    pub fn with_reverse_path(mut self) -> Self {
+        let net = u8::try_from(self.ports.len() + 1).ok().filter(|&net| net <= 200);
+        let port = Self::port(net.expect("room for a port"));
+        self.ports.push(Port { reverse_path: true, hosts: vec![], ..port });
+        self
+    }
+
     /// As many ports as asked for, up to 200, numbered on from the laboratory's, one host behind each.
     pub fn with_ports(count: u8) -> Self {
-        let port = |net: u8| Port {
+        // What Linux, Windows and network gear start from, once as sent and once some hops later.
+        Self { ports: (1..=count.min(200)).map(Self::port).collect(), ttls: vec![64, 128, 255, 57, 113, 2] }
+    }
+
+    /// The port of this number, counted from 1.
+    fn port(net: u8) -> Port {
+        Port {
             mac: [2, 0, 0, 0, net, 1],
             address: Ipv4Addr::new(10, 0, net, 1),
             prefix: 24,
             ipv6: Ipv6Addr::new(0xfd00, net.into(), 0, 0, 0, 0, 0, 1),
             mtu: 1500,
+            reverse_path: false,
             hosts: vec![Host {
                 mac: [2, 0, 0, 0, net, 2],
                 address: Ipv4Addr::new(10, 0, net, 2),
                 ipv6: Ipv6Addr::new(0xfd00, net.into(), 0, 0, 0, 0, 0, 2),
             }],
-        };
-        // What Linux, Windows and network gear start from, once as sent and once some hops later.
-        Self { ports: (1..=count.min(200)).map(port).collect(), ttls: vec![64, 128, 255, 57, 113, 2] }
+        }
     }
 
     /// Is `address` one of the router's own, on any port?
@@ -194,7 +216,8 @@ mod tests {
             lab.is_router_ipv6(0, at("fe80::ff:fe00:101")) && !lab.is_router_ipv6(1, at("fe80::ff:fe00:101"))
         );
         assert!(lab.is_subnet_router(at("fd00:2::")) && !lab.is_subnet_router(at("fd00:3::")));
-        for joined in ["ff02::1", "ff02::2", "ff05::2", "ff02::1:ff00:1", "ff02::1:ff00:101"] {
+        let all = ["ff02::1", "ff02::2", "ff05::2", "ff02::1:ff00:1", "ff02::1:ff00:101", "ff02::1:ff00:0"];
+        for joined in all {
             assert!(lab.ports[0].is_joined(at(joined)), "{joined}");
         }
         for other in ["ff02::3", "ff02::1:ff00:201", "ff02::fb", "ff0e::1", "fd00:1::1"] {

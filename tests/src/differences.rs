@@ -29,7 +29,11 @@ pub struct Differences(BTreeMap<String, (u64, String)>);
 impl Differences {
     /// They differ so about this frame.
     pub fn note(&mut self, what: String, made: &Generated) {
-        let example = || format!("{} by port {}: {:02x?}", made.template, made.port, made.bytes);
+        self.note_with(what, || format!("{} by port {}: {:02x?}", made.template, made.port, made.bytes));
+    }
+
+    /// They differ so; the first example is asked for.
+    pub fn note_with(&mut self, what: String, example: impl FnOnce() -> String) {
         self.0.entry(what).or_insert_with(|| (0, example())).0 += 1;
     }
 

@@ -27,8 +27,14 @@ pub fn of_router(world: &World, locals: &Locals, port: u8, frame: &[u8]) -> Judg
 pub fn difference(world: &World, locals: &Locals, port: u8, frame: &[u8]) -> Option<(Judgement, Judgement)> {
     let theirs = oracle::judge(world, port, frame);
     let ours = of_router(world, locals, port, frame);
-    // The oracle names every echo request; to the router it is healthy unless an experiment holds it.
-    let echo = theirs == Judgement::Anomaly(Anomaly::EchoRequest) && ours == Judgement::Healthy;
+    // The oracle names every echo request; to the router it is healthy unless an experiment holds it, and what is odd
+    // about it (the reserved flag) has a name.
+    let passes = match ours {
+        Judgement::Healthy => true,
+        Judgement::Anomaly(anomaly) => anomaly.must_pass(),
+        Judgement::Foreign => false,
+    };
+    let echo = theirs == Judgement::Anomaly(Anomaly::EchoRequest) && passes;
     (theirs != ours && !echo && !explained(frame)).then_some((theirs, ours))
 }
 

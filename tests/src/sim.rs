@@ -11,8 +11,8 @@ use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr, Ipv6Address, Ipv6Cid
 use stack::frame::FRAME_MAX;
 use stack::stats::Path;
 use stack::{
-    Action, Answer, Config, Diverted, Event, FrameBuf, Origin, PortConfig, PortId, Rejection, Route, Router,
-    Source, Stats, Target, Verdict,
+    Action, Answer, Config, Diverted, Event, FrameBuf, Origin, PortConfig, PortId, Rejection, ReversePath,
+    Route, Router, Source, Stats, Target, Verdict,
 };
 
 /// Bytes of a VLAN tag.
@@ -71,6 +71,9 @@ pub fn config(world: &World) -> Config {
     for port in &world.ports {
         let mac = EthernetAddress(port.mac);
         let mut made = PortConfig::new(mac, port.mtu);
+        if port.reverse_path {
+            made.reverse_path = ReversePath::Strict;
+        }
         made.addresses.push(Ipv4Cidr::new(port.address, port.prefix)).expect("room for one address");
         made.ipv6.push(Ipv6Cidr::new(port.ipv6, IPV6_PREFIX)).expect("room for one address");
         config.ports.push(made).expect("the world has no more ports than a router may have");

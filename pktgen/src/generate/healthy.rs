@@ -9,7 +9,7 @@ use crate::dice::Draw;
 use crate::mutate::Family;
 use crate::world::{Host, Port};
 
-/// Simple IMIX by IPv4 total length, 7:4:1. 46 bytes fill a 64-byte frame (FCS counted).
+/// [`crate::stream::SIMPLE_IMIX`] by IPv4 total length, 7:4:1. 46 bytes fill a 64-byte frame (FCS counted).
 pub(super) const IMIX: [usize; 12] = [46, 46, 46, 46, 46, 46, 46, 576, 576, 576, 576, 1500];
 
 /// Any healthy frame of either family: three in four in transit.

@@ -15,6 +15,7 @@ mod l4;
 mod link;
 mod near_miss;
 mod options;
+mod reverse_path;
 mod scene;
 mod scene_ipv6;
 #[cfg(test)]
@@ -87,6 +88,7 @@ mod stream {
     pub(super) const FAMILY: u64 = 0x200;
     pub(super) const SEQUENCE: u64 = 0x300;
     pub(super) const NEAR_MISS: u64 = 0x400;
+    pub(super) const BASE: u64 = 0x500;
 }
 
 /// Makes frames for one world under one seed.
@@ -101,10 +103,13 @@ impl Generator {
     /// A generator for `world`.
     ///
     /// # Panics
-    /// If fewer than two ports have a host behind them (nothing could be in transit), or no TTL is given.
+    /// If fewer than two ports have a host behind them (nothing could be in transit), no TTL is given, or a port that
+    /// checks reverse paths has hosts.
     pub fn new(world: World, seed: u64) -> Self {
         let peopled = world.ports.iter().filter(|port| !port.hosts.is_empty()).count();
         assert!(peopled >= 2 && !world.ttls.is_empty(), "a world needs hosts behind two ports, and a TTL");
+        let watched = world.ports.iter().any(|port| port.reverse_path && !port.hosts.is_empty());
+        assert!(!watched, "a port that checks reverse paths has no hosts");
         Self { world, seed, mix: Mix::default() }
     }
 
@@ -158,7 +163,7 @@ impl Generator {
 
     /// Frame `index` of one anomaly. `None` where one frame cannot show it: without any directed broadcast address
     /// (RFC 3021) nothing can be sent to or from one; [`Anomaly::ReversePath`] needs a port that checks reverse
-    /// paths, which no [`World`] has; overlapping fragments come by two, see [`Generator::sequence`].
+    /// paths, see [`World::with_reverse_path`]; overlapping fragments come by two, see [`Generator::sequence`].
     pub fn of(&self, anomaly: Anomaly, index: u64) -> Option<Generated> {
         let mut scene = self.scene(stream::ANOMALY + u64::from(anomaly.code()), index);
         let (bytes, template) = recipe(anomaly, &mut scene)?;
@@ -216,6 +221,22 @@ impl Generator {
         self.mutant_of(family, index)
     }
 
+    /// A healthy frame that fits a family, of which mutants are made.
+    pub(crate) fn base_of(&self, family: Family, index: u64) -> Generated {
+        let mut scene = self.scene(stream::BASE + family as u64, index);
+        let bytes = healthy::for_family(family, &mut scene);
+        let (port, template) = (scene.port_number(), family.name());
+        Generated { bytes, port, family, template, expected: Expected::Unknown }
+    }
+
+    /// A frame of one of the anomalies that are about a family's header.
+    pub(crate) fn odd_of(&self, family: Family, index: u64) -> Option<Generated> {
+        let about: Vec<Anomaly> =
+            Anomaly::ALL.iter().copied().filter(|&anomaly| family_of(anomaly) == family).collect();
+        let drawn = rng_for(self.seed, stream::BASE + family as u64, !index).below(about.len());
+        self.of(*about.get(drawn)?, index)
+    }
+
     /// Mutant `index` of one family: a fitting frame with one to three of the family's fields changed.
     pub fn mutant_of(&self, family: Family, index: u64) -> Generated {
         let mut scene = self.scene(stream::FAMILY + family as u64, index);
@@ -264,6 +285,8 @@ fn recipe(anomaly: Anomaly, scene: &mut Scene<'_>) -> Option<Made> {
         Family::Ipv4Header if anomaly == Anomaly::IcmpWrongFamily && scene.rng.one_in(2) => {
             Some(ipv6::icmp_in_ipv6(scene))
         }
+        // A source from elsewhere is as odd in IPv6 as in IPv4.
+        Family::Ipv4Header if anomaly == Anomaly::ReversePath => reverse_path::make(scene),
         Family::Ipv4Header => ipv4::make(anomaly, scene),
         Family::Ipv4Options => options::make(anomaly, scene),
         Family::Ipv4Fragments => ipv4::make_fragment(anomaly, scene),

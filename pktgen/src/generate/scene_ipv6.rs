@@ -36,6 +36,11 @@ impl Header {
         }
     }
 
+    /// Is the source a link-local IPv6 address?
+    pub(super) const fn is_link_local(&self) -> bool {
+        matches!(self, Self::V6(header) if header.source.is_unicast_link_local())
+    }
+
     /// Puts the checksum of what it carries right.
     pub(super) fn seal(&self, segment: &mut [u8]) {
         let (source, destination) = self.addresses();

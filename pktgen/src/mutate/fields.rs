@@ -246,21 +246,23 @@ pub(super) fn of(family: Family) -> &'static [Field] {
 }
 
 /// Where the headers of one frame start, as its own bytes say.
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// First byte of the IPv4, IPv6 or ARP header.
-    pub(super) network: usize,
+    pub(crate) network: usize,
     /// First byte behind the IPv4 header, or behind IPv6's last extension header.
-    pub(super) transport: usize,
+    pub(crate) transport: usize,
     /// The frame's type says IPv6.
-    pub(super) ipv6: bool,
+    pub(crate) ipv6: bool,
     /// What IPv6's last header announces; 0 for anything else.
-    pub(super) protocol: u8,
+    pub(crate) protocol: u8,
     /// IPv6's Fragment header, or where one would be.
     fragment: usize,
+    /// There is one.
+    fragmented: bool,
 }
 
 impl Layout {
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let network = match bytes.get(12..14) {
             Some([0x81, 0x00] | [0x88, 0xa8]) => 18,
             Some([high, _]) if *high < 6 => 22,
@@ -270,21 +272,33 @@ impl Layout {
             return Self::of_ipv6(bytes, network);
         }
         let words = bytes.get(network).map_or(5, |first| usize::from(first & 15));
-        Self { network, transport: network + words * 4, ipv6: false, protocol: 0, fragment: network + 40 }
+        Self {
+            network,
+            transport: network + words * 4,
+            ipv6: false,
+            protocol: 0,
+            fragment: network + 40,
+            fragmented: false,
+        }
     }
 
     fn of_ipv6(bytes: &[u8], network: usize) -> Self {
         let mut protocol = bytes.get(network + 6).copied().unwrap_or_default();
         let mut transport = network + 40;
-        let mut fragment = transport;
+        let (mut fragment, mut fragmented) = (transport, false);
         while let (0 | 43 | 44 | 60, Some(header)) = (protocol, bytes.get(transport..transport + 2)) {
             if protocol == 44 {
-                fragment = transport;
+                (fragment, fragmented) = (transport, true);
             }
             let words = if protocol == 44 { 1 } else { usize::from(header[1]) + 1 };
             (protocol, transport) = (header[0], transport + words * 8);
         }
-        Self { network, transport, ipv6: true, protocol, fragment }
+        Self { network, transport, ipv6: true, protocol, fragment, fragmented }
+    }
+
+    /// First byte of IPv6's Fragment header, if there is one.
+    pub(crate) const fn fragment_header(&self) -> Option<usize> {
+        if self.fragmented { Some(self.fragment) } else { None }
     }
 
     /// First byte of what a family's offsets count from. A tag and an LLC length lie where the type would.

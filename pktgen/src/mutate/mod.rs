@@ -5,146 +5,91 @@
 //! A mutant's class is not known beforehand. Checksums above the changed field are usually put right again,
 //! so that mutants get past the first check and into the code behind it.
 
+mod family;
 mod fields;
 
-use crate::build::{self, seal_icmp, seal_ipv4, seal_segment};
+use crate::build::protocol;
 use crate::dice::Draw;
-use fields::{Field, Layout};
+use crate::sum::{checksum, sum, udp_checksum};
+pub use family::Family;
+use fields::Field;
+pub(crate) use fields::Layout;
 use rand::Rng;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The header that a mutant is changed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Family {
-    /// Ethernet II header.
-    Ethernet,
-    /// 802.1Q and 802.1ad tags.
-    Vlan,
-    /// 802.2 LLC and SNAP.
-    LlcSnap,
-    /// ARP.
-    Arp,
-    /// IPv4 header without its options and fragment fields.
-    Ipv4Header,
-    /// IPv4 options.
-    Ipv4Options,
-    /// IPv4 fragment fields.
-    Ipv4Fragments,
-    /// ICMP.
-    Icmp,
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-    /// IPv6 header.
-    Ipv6Header,
-    /// IPv6 extension headers but for fragments.
-    Ipv6Extension,
-    /// IPv6 Fragment header.
-    Ipv6Fragments,
-    /// ICMPv6.
-    Icmpv6,
-    /// Neighbour Discovery.
-    Nd,
-}
-
-impl Family {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[
-        Self::Ethernet,
-        Self::Vlan,
-        Self::LlcSnap,
-        Self::Arp,
-        Self::Ipv4Header,
-        Self::Ipv4Options,
-        Self::Ipv4Fragments,
-        Self::Icmp,
-        Self::Udp,
-        Self::Tcp,
-        Self::Ipv6Header,
-        Self::Ipv6Extension,
-        Self::Ipv6Fragments,
-        Self::Icmpv6,
-        Self::Nd,
-    ];
-
-    /// The stable printed name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ethernet => "ethernet",
-            Self::Vlan => "vlan",
-            Self::LlcSnap => "llc_snap",
-            Self::Arp => "arp",
-            Self::Ipv4Header => "ipv4_header",
-            Self::Ipv4Options => "ipv4_options",
-            Self::Ipv4Fragments => "ipv4_fragments",
-            Self::Icmp => "icmp",
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Ipv6Header => "ipv6_header",
-            Self::Ipv6Extension => "ipv6_extension",
-            Self::Ipv6Fragments => "ipv6_fragments",
-            Self::Icmpv6 => "icmpv6",
-            Self::Nd => "nd",
-        }
-    }
-
-    /// The family with this printed name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|family| family.name() == name)
-    }
-}
+/// Bytes that a mutant may have more than its template: an envelope, and three additions.
+const GROWTH: usize = 8 + 3 * 48;
 
 /// A copy of `frame` with one to three of the family's fields changed. Any bytes will do, even none: fields
 /// that the frame is too short for are passed over.
 pub fn mutate<R: Rng + ?Sized>(family: Family, frame: &[u8], rng: &mut R) -> Vec<u8> {
-    let mut bytes = wrap(family, frame, rng);
+    let mut bytes = [frame, &[0; GROWTH]].concat();
+    let len = mutate_in_place(family, &mut bytes, frame.len(), rng);
+    bytes.truncate(len);
+    bytes
+}
+
+/// Changes the frame that the first `len` bytes of `buffer` hold as [`mutate`] does; the length that it then has.
+/// It grows as far as the buffer has room, by 152 bytes at most.
+///
+/// # Panics
+/// If the buffer is shorter than the frame.
+pub fn mutate_in_place<R: Rng + ?Sized>(family: Family, buffer: &mut [u8], len: usize, rng: &mut R) -> usize {
+    let mut len = wrap(family, buffer, len, rng);
     for _ in 0..rng.between(1, 3) {
-        let layout = Layout::of(&bytes);
+        let layout = Layout::of(&buffer[..len]);
         match rng.below(8) {
             0 => {
                 // Cut inside the family's own header, or a little behind it.
                 let end = layout.start(family).saturating_add(rng.below(24));
-                bytes.truncate(end);
+                len = len.min(end);
                 if rng.one_in(2) {
-                    fit(&mut bytes, &layout);
+                    fit(&mut buffer[..len], &layout);
                 }
             }
             1 => {
                 let more = rng.between(1, 48);
-                bytes.extend(rng.bytes(more));
+                let end = buffer.len().min(len + more);
+                rng.fill_bytes(&mut buffer[len..end]);
+                len = end;
                 if rng.one_in(2) {
-                    fit(&mut bytes, &layout);
+                    fit(&mut buffer[..len], &layout);
                 }
             }
             _ => {
                 let field = rng.pick(fields::of(family));
-                change(&mut bytes, layout.start(family), field, rng);
+                let frame = &mut buffer[..len];
+                change(frame, layout.start(family), field, rng);
                 if !field.is_checksum && !rng.one_in(4) {
-                    seal(&mut bytes, &layout);
+                    seal(frame, &layout);
                 }
             }
         }
     }
-    bytes
+    len
 }
 
-/// Puts the tag or the envelope around a frame that its family mutates.
-fn wrap<R: Rng + ?Sized>(family: Family, frame: &[u8], rng: &mut R) -> Vec<u8> {
+/// Puts the tag or the envelope around a frame that its family mutates, if there is room; the length then.
+fn wrap<R: Rng + ?Sized>(family: Family, buffer: &mut [u8], len: usize, rng: &mut R) -> usize {
     match family {
         Family::Vlan => {
-            let kind = *rng.pick(&[0x8100, 0x8100, 0x88a8]);
-            build::tag(frame, kind, rng.word() & 0xf000)
+            let kind: u16 = *rng.pick(&[0x8100, 0x8100, 0x88a8]);
+            let control = rng.word() & 0xf000;
+            if len < 12 || len + 4 > buffer.len() {
+                return len;
+            }
+            buffer.copy_within(12..len, 16);
+            buffer[12..14].copy_from_slice(&kind.to_be_bytes());
+            buffer[14..16].copy_from_slice(&control.to_be_bytes());
+            len + 4
         }
-        Family::LlcSnap if frame.len() >= 14 => {
-            let mut addresses = [[0; 6]; 2];
-            addresses[0].copy_from_slice(&frame[..6]);
-            addresses[1].copy_from_slice(&frame[6..12]);
-            let kind = u16::from_be_bytes([frame[12], frame[13]]);
-            build::snap(addresses[0], addresses[1], kind, &frame[14..])
+        Family::LlcSnap if len >= 14 && len + 8 <= buffer.len() => {
+            let length = (len - 14 + 8) as u16;
+            buffer.copy_within(12..len, 20);
+            buffer[12..14].copy_from_slice(&length.to_be_bytes());
+            buffer[14..20].copy_from_slice(&[0xaa, 0xaa, 3, 0, 0, 0]);
+            len + 8
         }
-        _ => frame.to_vec(),
+        _ => len,
     }
 }
 
@@ -187,33 +132,48 @@ fn seal(bytes: &mut [u8], layout: &Layout) {
     let Some(packet) = bytes.get_mut(layout.network..).filter(|packet| packet.len() >= 20) else {
         return;
     };
-    seal_ipv4(packet);
     let header = (usize::from(packet[0] & 15) * 4).min(packet.len());
+    packet[10..12].fill(0);
+    let right = checksum(sum(&packet[..header]));
+    packet[10..12].copy_from_slice(&right.to_be_bytes());
     let total = usize::from(u16::from_be_bytes([packet[2], packet[3]])).clamp(header, packet.len());
-    let address = |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
-    let (source, destination, protocol) = (address(12), address(16), packet[9]);
-    let segment = &mut packet[header..total];
-    if protocol == build::protocol::ICMP {
-        seal_icmp(segment);
-    } else {
-        seal_segment(source, destination, protocol, segment);
-    }
+    let (addresses, protocol) = (sum(&packet[12..20]), packet[9]);
+    seal_segment(addresses, protocol, &mut packet[header..total]);
 }
 
 /// IPv6 has no checksum of its own, so only what lies behind the extension headers is put right.
 fn seal_ipv6(bytes: &mut [u8], layout: &Layout) {
     let Some(packet) = bytes.get(layout.network..).filter(|packet| packet.len() >= 40) else { return };
-    let address = |at: usize| {
-        let mut octets = [0; 16];
-        octets.copy_from_slice(&packet[at..at + 16]);
-        Ipv6Addr::from(octets)
-    };
-    let (source, destination) = (address(8), address(24));
+    let addresses = sum(&packet[8..40]);
     let end = layout.network + 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]]));
     let end = end.min(bytes.len());
-    if let Some(segment) = bytes.get_mut(layout.transport..end) {
-        seal_segment(source, destination, layout.protocol, segment);
+    if let Some(segment) = bytes.get_mut(layout.transport..end).filter(|_| layout.protocol != protocol::ICMP)
+    {
+        seal_segment(addresses, layout.protocol, segment);
     }
+}
+
+/// Computes the checksum of a segment or message anew, given the sum of its addresses. One that is too short to have
+/// the field is left alone, and so is any other protocol.
+fn seal_segment(addresses: u64, protocol: u8, segment: &mut [u8]) {
+    let (at, least) = match protocol {
+        protocol::ICMP => (2, 4),
+        protocol::TCP => (16, 18),
+        protocol::UDP => (6, 8),
+        protocol::ICMPV6 => (2, 4),
+        _ => return,
+    };
+    if segment.len() < least {
+        return;
+    }
+    segment[at..at + 2].fill(0);
+    let pseudo = addresses + u64::from(protocol) + segment.len() as u64;
+    let right = match protocol {
+        protocol::ICMP => checksum(sum(segment)),
+        protocol::UDP => udp_checksum(sum(segment) + pseudo),
+        _ => checksum(sum(segment) + pseudo),
+    };
+    segment[at..at + 2].copy_from_slice(&right.to_be_bytes());
 }
 
 #[cfg(test)]
@@ -229,6 +189,12 @@ mod tests {
                     let mut rng = rng_for(len as u64, family as u64, round);
                     let frame = rng.bytes(len);
                     let _ = mutate(family, &frame, &mut rng);
+                    // Without room, and with little.
+                    for room in [0, 3, 9] {
+                        let mut buffer = [&frame[..], &vec![0; room]].concat();
+                        let mutated = mutate_in_place(family, &mut buffer, len, &mut rng);
+                        assert!(mutated <= buffer.len());
+                    }
                 }
             }
         }
@@ -243,13 +209,5 @@ mod tests {
             assert_eq!((bytes[0], bytes[1], bytes[2] & 0xe0, bytes[4]), (0xaa, 0xaa, 0xa0, 0xaa));
         }
         change(&mut [1, 2, 3], 2, &field, &mut rng_for(0, 0, 0));
-    }
-
-    #[test]
-    fn names_round_trip() {
-        for &family in Family::ALL {
-            assert_eq!(Family::from_name(family.name()), Some(family));
-        }
-        assert_eq!(Family::from_name("token_ring"), None);
     }
 }

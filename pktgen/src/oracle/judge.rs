@@ -3,7 +3,7 @@
 //! Read first: IEEE 802.3 §3.2, IEEE 802.1Q §9, RFC 1042, RFC 826, RFC 1812 §3.3.2. The first thing wrong
 //! decides. The order of the checks is the table's promise to its readers, so it is written out here again.
 
-use super::{judge_ipv4, judge_ipv6};
+use super::{judge_ipv4, judge_ipv6, judge_reverse_path};
 use crate::generate::Expected;
 use crate::world::World;
 use stack::Anomaly;
@@ -50,10 +50,22 @@ pub(super) fn word(bytes: &[u8], at: usize) -> u16 {
 /// # Panics
 /// If the world has no such port.
 pub fn judge(world: &World, port: u8, frame: &[u8]) -> Judgement {
-    match link(world, usize::from(port), frame) {
+    let port = usize::from(port);
+    let judged = match link(world, port, frame) {
         Ok(true) => Judgement::Healthy,
         Ok(false) => Judgement::Foreign,
         Err(anomaly) => Judgement::Anomaly(anomaly),
+    };
+    // Where it comes from is asked only of what would be served.
+    let served = match judged {
+        Judgement::Foreign => false,
+        Judgement::Healthy => true,
+        Judgement::Anomaly(anomaly) => anomaly.must_pass() || anomaly == Anomaly::EchoRequest,
+    };
+    if served && judge_reverse_path::is_astray(world, port, frame) {
+        Judgement::Anomaly(Anomaly::ReversePath)
+    } else {
+        judged
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) fn message(
 ) -> Check<()> {
     // Every message that is known has four bytes more than RFC 4443 §2.1 draws.
     reject_if(message.len() < 8, Anomaly::Icmpv6Truncated)?;
+    // RFC 6980 §5: not to be processed, whatever is in it. Of a first piece the checksum could not even be tested.
+    reject_if(fragment_header && is_nd(message[0]), Anomaly::NdFragment)?;
     let sum = segment_checksum(packet.source, packet.destination, 58, message);
     reject_if(sum != 0, Anomaly::Icmpv6Checksum)?;
     match message[0] {
@@ -33,7 +35,6 @@ pub(super) fn message(
         }
         kind::ECHO..=kind::LISTENER_DONE | kind::LISTENER_REPORT_2 => Ok(()),
         nd if is_nd(nd) => {
-            reject_if(fragment_header, Anomaly::NdFragment)?;
             // No router lets a packet pass with 255: it comes from this very link.
             reject_if(packet.hop_limit != 255, Anomaly::NdHopLimit)?;
             // RFC 4861 §8.2: whatever it says, a router does not follow a Redirect.
@@ -64,7 +65,11 @@ fn is_valid(packet: &Packet<'_>, message: &[u8]) -> Option<bool> {
         kind::ROUTER_ADVERTISEMENT => 16,
         _ => 24,
     };
-    let options = option_kinds(message.get(fixed..)?)?;
+    let read = match message[0] {
+        kind::NEIGHBOR_ADVERTISEMENT => nd_option_type::TARGET_LINK,
+        _ => nd_option_type::SOURCE_LINK,
+    };
+    let options = option_kinds(message.get(fixed..)?, read)?;
     let from_nobody = packet.source.is_unspecified();
     let names_source = options.contains(&nd_option_type::SOURCE_LINK);
     Some(match message[0] {
@@ -83,18 +88,19 @@ fn is_valid(packet: &Packet<'_>, message: &[u8]) -> Option<bool> {
     })
 }
 
-/// The types of all options; `None` where one has length 0 or does not fit (RFC 4861 §4.6), or says that a station
-/// has a group's MAC address or none (the rule of RFC 1812 §3.3.2 for ARP).
-fn option_kinds(mut options: &[u8]) -> Option<Vec<u8>> {
-    let mut kinds = Vec::new();
+/// The types of all options; `None` where one has length 0 or does not fit (RFC 4861 §4.6). Of type `read` the first one
+/// is read: its length is 1 (RFC 2464 §6), and no station has a group's MAC address or none (the rule of RFC 1812
+/// §3.3.2 for ARP). What else a message may not have is ignored.
+fn option_kinds(mut options: &[u8], read: u8) -> Option<Vec<u8>> {
+    let mut kinds: Vec<u8> = Vec::new();
     while let Some(&kind) = options.first() {
         let len = usize::from(*options.get(1)?) * 8;
         if len == 0 {
             return None;
         }
         let (option, behind) = options.split_at_checked(len)?;
-        let names_link = matches!(kind, nd_option_type::SOURCE_LINK | nd_option_type::TARGET_LINK);
-        if names_link && (option[2] & 1 == 1 || option[2..8] == [0; 6]) {
+        let is_read = kind == read && !kinds.contains(&kind);
+        if is_read && (len != 8 || option[2] & 1 == 1 || option[2..8] == [0; 6]) {
             return None;
         }
         options = behind;
@@ -106,7 +112,9 @@ fn option_kinds(mut options: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::build::{Ipv6, advertisement, icmpv6, nd_option, solicitation, solicited_node};
+    use crate::build::{
+        Extension, Ipv6, Piece, advertisement, icmpv6, nd_option, solicitation, solicited_node,
+    };
     use crate::oracle::judge_ipv6;
 
     fn at(text: &str) -> Ipv6Addr {
@@ -135,7 +143,24 @@ mod tests {
         assert_eq!(of(host, group, at("ff02::1"), &link), malformed);
         assert_eq!(of(host, group, router, &[1, 0, 0, 0, 0, 0, 0, 0]), malformed);
         assert_eq!(of(host, group, router, &link[..7]), malformed);
+        // The first option of the type that a solicitation may have is read, and no other.
+        let (long, all) =
+            ([&[1, 2][..], &[2; 14]].concat(), nd_option(nd_option_type::SOURCE_LINK, &[0xff; 6]));
+        assert_eq!(of(host, group, router, &long), malformed);
+        assert_eq!(of(host, group, router, &all), malformed);
+        assert_eq!(of(host, group, router, &[&link[..], &all, &long].concat()), Ok(()));
+        let target = nd_option(nd_option_type::TARGET_LINK, &[0xff; 6]);
+        assert_eq!(of(host, group, router, &target), Ok(()));
         let message = solicitation(host, group, router, &link);
+        let atomic = Extension::Fragment(Piece { offset: 0, more_fragments: false, identification: 1 });
+        let header =
+            Ipv6 { protocol: 58, hop_limit: 255, extensions: vec![atomic], ..Ipv6::new(host, group) };
+        let mut wrong = message.clone();
+        wrong[2] ^= 1;
+        for message in [&message, &wrong] {
+            let judged = judge_ipv6::packet(&World::lab(), 0, false, &header.packet(message));
+            assert_eq!(judged, Err(Anomaly::NdFragment));
+        }
         assert_eq!(judged(host, group, 254, &message), Err(Anomaly::NdHopLimit));
     }
 

@@ -12,6 +12,7 @@ mod judge_ipv4;
 mod judge_ipv6;
 mod judge_local;
 mod judge_local_ipv6;
+mod judge_reverse_path;
 mod overlap;
 mod repair;
 mod reply;

@@ -34,7 +34,7 @@ fn router() -> Sim {
         let mac = |id| [2, 0, 0, 0, net as u8, id];
         let host = Host { mac: mac(2), address: host.into(), ipv6: ipv6(ids[1]) };
         let (address, ipv6) = (own.into(), ipv6(ids[0]));
-        Port { mac: mac(1), address, prefix: 30, ipv6, mtu: 1500, hosts: vec![host] }
+        Port { mac: mac(1), address, prefix: 30, ipv6, mtu: 1500, reverse_path: false, hosts: vec![host] }
     };
     let ports = vec![
         port(1, [192, 0, 2, 2], [192, 0, 2, 1], [2, 1]),
