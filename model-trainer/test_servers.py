@@ -117,12 +117,12 @@ def route(router, backend, folder):
         return
     total = lambda key: sum(row[key] for row in report["reasons"].values())
     approved, rejected = total("approved"), total("rejected")
-    injected = sum(row["injected"] for row in report["repaired"])
-    print(f"lab of {backend}: {approved} approved, {rejected} rejected, {injected} injected", flush=True)
+    served = sum(row["served"] for row in report["repaired"])
+    print(f"lab of {backend}: {approved} approved, {rejected} rejected, {served} frames served", flush=True)
     if approved * 100 < RIGHT * (approved + rejected):
         yield f"{approved} answers approved, {rejected} rejected: {report['rejections']}"
-    if approved == 0 or injected == 0:
-        yield f"{approved} answers approved, {injected} frames injected"
+    if approved == 0 or served == 0:
+        yield f"{approved} answers approved, {served} frames served"
 
 
 def main():

@@ -27,6 +27,8 @@ pub enum Command {
     ReplayRecording(ReplayArgs),
     /// Print what a model would be sent about a frame, without asking one.
     Prompt(PromptArgs),
+    /// Look at the rules of a running router, and change them.
+    Rules(RulesArgs),
     /// Print the table of anomalies.
     Anomalies,
 }
@@ -91,6 +93,12 @@ pub struct LabArgs {
     /// replay-recording` and Wireshark. It holds the traffic itself; super-frames are cut before the router.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Keeps rules in this file: takes them from there at the start, and writes them there when they change.
+    #[arg(long, value_name = "FILE")]
+    pub rules_file: Option<PathBuf>,
+    /// Opens a control socket there, for `softrouter rules --socket PATH`.
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
 }
 
 /// `softrouter run`
@@ -109,6 +117,67 @@ pub struct RunArgs {
     /// replay-recording` and Wireshark. It holds the traffic itself; super-frames are cut before the router.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Where the control socket is [default: that of the configuration, or softrouter.sock in $XDG_RUNTIME_DIR or /run].
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+}
+
+/// `softrouter rules`
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// The router's control socket [default: softrouter.sock in $XDG_RUNTIME_DIR or /run].
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// The router's answer as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What is wanted.
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// What is wanted of a router.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// All rules as a table.
+    List,
+    /// All of one rule, as in files.
+    Show {
+        /// Its id.
+        id: u32,
+    },
+    /// Where one rule comes from, what it matches, what it did, and when it ends, in words.
+    Explain {
+        /// Its id.
+        id: u32,
+    },
+    /// Keep a rule until it is revoked.
+    Pin {
+        /// Its id.
+        id: u32,
+    },
+    /// Let a rule end when its time is over.
+    Unpin {
+        /// Its id.
+        id: u32,
+    },
+    /// Remove a rule.
+    Revoke {
+        /// Its id.
+        id: u32,
+    },
+    /// Remove all rules that are not pinned, and forget all that is being learnt.
+    Flush,
+    /// Write all rules to a file, or to standard output.
+    Export {
+        /// The file, which is replaced.
+        file: Option<PathBuf>,
+    },
+    /// Install the rules of a file: none if any of them is no rule, else each that the router takes.
+    Import {
+        /// What `export` wrote, or docs/rules.md describes; - for standard input.
+        file: PathBuf,
+    },
 }
 
 /// `softrouter replay-recording`

@@ -11,11 +11,12 @@ mod slow_path;
 mod tests;
 
 use crate::slow_path::SlowPathPlan;
+use crate::storage::Tables;
 use file::{File, SlowPathFile};
 use locator::Locator;
 use smoltcp::wire::{Ipv4Address, Ipv6Address};
 use stack::{Anomaly, Config, ConfigError, Mode, PortId, Posture, Route};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// A configuration that can be run.
@@ -31,8 +32,12 @@ pub struct RunConfig {
     pub routes_v6: Vec<Route<Ipv6Address>>,
     /// Who answers, and within what limits.
     pub slow_path: SlowPathPlan,
-    /// Flows of diverted frames that are remembered.
-    pub flows: usize,
+    /// How long the tables are whose length is the operator's choice.
+    pub tables: Tables,
+    /// Where rules are kept from one run to the next, if anywhere.
+    pub rules_file: Option<PathBuf>,
+    /// Where the control socket is, if not at the usual place.
+    pub control_socket: Option<PathBuf>,
     /// Super-frames and unfinished checksums over the TAPs, where the kernel grants them?
     pub offload: bool,
 }
@@ -128,7 +133,8 @@ pub fn parse(
             )
         })?;
     }
-    let slow_path = slow_path::plan(
+    router.rules = limits::rules(&at, &file)?;
+    let mut slow_path = slow_path::plan(
         &at,
         &slow_path::Tables {
             single: file.router.backend.as_ref(),
@@ -137,6 +143,7 @@ pub fn parse(
             values: &file.value,
         },
     )?;
+    slow_path.ask_so_often(router.rules.concordance);
     for (reason, mode) in &file.modes {
         set_mode(&at, &mut router, reason, mode)?;
     }
@@ -144,8 +151,20 @@ pub fn parse(
     check(&at, &file, &router)?;
     let (routes, routes_v6) = routes::routes(&at, &file.route, &port_names, &router)?;
     let offload = file.router.offload.unwrap_or(true);
-    let flows = limits::flows(&at, &file)?;
-    Ok(RunConfig { port_names, router, routes, routes_v6, slow_path, flows, offload })
+    let tables = limits::tables(&at, &file)?;
+    let rules_file = file.rules.file.map(PathBuf::from);
+    let control_socket = file.control.socket.map(PathBuf::from);
+    Ok(RunConfig {
+        port_names,
+        router,
+        routes,
+        routes_v6,
+        slow_path,
+        tables,
+        rules_file,
+        control_socket,
+        offload,
+    })
 }
 
 fn set_mode(
@@ -175,7 +194,7 @@ fn set_mode(
 /// What only the router itself can judge, judged before any device is touched.
 fn check(at: &Locator<'_>, file: &File, router: &Config) -> Result<(), FileError> {
     let result =
-        stack::Router::new(router.clone(), crate::storage::storage(&router.limits, crate::storage::FLOWS));
+        stack::Router::new(router.clone(), crate::storage::storage(&router.limits, Tables::default()));
     result.map(drop).map_err(|error| match error {
         ConfigError::DivertCapacity { .. } => at.error(
             at.section("[limits]"),

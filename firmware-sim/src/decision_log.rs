@@ -5,7 +5,8 @@ use crate::hex::hex;
 use llm_slowpath::Reply;
 use serde::Serialize;
 use smoltcp::time::Instant;
-use stack::{DivertId, Event, PortId};
+use stack::rules::RuleChange;
+use stack::{DivertId, Event, PortId, RuleId};
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -97,6 +98,21 @@ enum Line<'a> {
         port: u8,
         frame: String,
     },
+    /// A frame that a rule made.
+    Ruled {
+        at_us: i64,
+        rule: u32,
+        port: u8,
+        frame: String,
+    },
+    Rule {
+        at_us: i64,
+        rule: u32,
+        change: &'a str,
+        /// Why it went.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<&'a str>,
+    },
 }
 
 /// An open log.
@@ -164,6 +180,14 @@ impl DecisionLog {
             Event::Applied { id, action } => {
                 Line::Applied { at_us, id: id.to_string(), action: action.name() }
             }
+            Event::Rule { id, change } => {
+                let (change, why) = match change {
+                    RuleChange::Shadowed => ("shadowed", None),
+                    RuleChange::Activated => ("activated", None),
+                    RuleChange::Retired(why) => ("retired", Some(why.name())),
+                };
+                Line::Rule { at_us, rule: id.0, change, why }
+            }
             Event::Unanswered { id, reason } => {
                 Line::Unanswered { at_us, id: id.to_string(), reason: reason.name() }
             }
@@ -183,8 +207,8 @@ impl DecisionLog {
                 prompt_hash,
                 action: answer.as_answer().action.kind().name(),
                 probability: reply.probability,
-                scope: reply.advice.map(|advice| advice.scope.name()),
-                lifetime: reply.advice.map(|advice| advice.lifetime.name()),
+                scope: answer.advice.map(|advice| advice.scope.name()),
+                lifetime: answer.advice.map(|advice| advice.lifetime.name()),
                 prompt_tokens: reply.prompt_tokens,
                 answer_tokens: reply.answer_tokens,
                 cost: reply.cost.units(),
@@ -203,6 +227,10 @@ impl DecisionLog {
     ) -> io::Result<()> {
         let frame = hex(frame);
         self.line(&Line::Injected { at_us: now.total_micros(), id: id.to_string(), port: port.0, frame })
+    }
+
+    pub(crate) fn ruled(&mut self, now: Instant, rule: RuleId, port: PortId, frame: &[u8]) -> io::Result<()> {
+        self.line(&Line::Ruled { at_us: now.total_micros(), rule: rule.0, port: port.0, frame: hex(frame) })
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::decision_log::DecisionLog;
 use crate::port::{Gso, Port, Sent};
 use crate::recording::{RecordedRouter, Written};
+use crate::rules::Desk;
 use budget::Budget;
 use llm_slowpath::{Cascade, Refused, Reply, Service, ServiceConfig, StartError};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -77,6 +78,8 @@ pub struct EventLoop {
     /// The frame that the slow path is just not to answer.
     spared: Option<DivertId>,
     log: Option<DecisionLog>,
+    /// Where operators' orders about rules are taken.
+    desk: Option<Desk>,
     buffer: Vec<u8>,
     /// One frame cut from a super-frame.
     cut: Vec<u8>,
@@ -127,10 +130,32 @@ impl EventLoop {
             availability: Availability::default(),
             spared: None,
             log,
+            desk: None,
             buffer: vec![0; TAG_ROOM + READ_MAX],
             cut: vec![0; TAG_ROOM + READ_MAX],
             out: Box::new([0; FRAME_MAX]),
         })
+    }
+
+    /// Takes operators' orders about rules from now on.
+    pub fn open_desk(&mut self, desk: Desk) {
+        self.desk = Some(desk);
+    }
+
+    /// Wakes the loop, so that it takes an order.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let wake = Arc::clone(&self.wake);
+        move || {
+            // A full counter means that the loop is about to wake anyway.
+            let _ = wake.write(1);
+        }
+    }
+
+    /// Has the rules kept as they are at the end, if anybody keeps them.
+    pub fn close_desk(&mut self) {
+        if let Some(mut desk) = self.desk.take() {
+            desk.finish(self.clock.now(), &self.router);
+        }
     }
 
     /// The router, to be looked at.
@@ -198,6 +223,9 @@ impl EventLoop {
             }
         }
         self.take_answers()?;
+        if let Some(desk) = &mut self.desk {
+            desk.serve(now, &mut self.router);
+        }
         let mut due = self.router.poll_timeout(now);
         if due.is_some_and(|due| due <= now) {
             self.router.handle_timeout(now);
@@ -212,7 +240,8 @@ impl EventLoop {
         }
         self.flush()?;
         self.log_events();
-        Ok(due)
+        let save = self.desk.as_ref().and_then(Desk::due);
+        Ok(due.into_iter().chain(save).min())
     }
 
     /// Handles the frames that wait at one port, within its budget.
@@ -306,6 +335,10 @@ impl EventLoop {
             let sent = port.send(frame).map_err(|source| failed(&**port, source))?;
             match (sent, transmit.origin) {
                 (Sent::Full, _) => self.router.unsent(&transmit),
+                (Sent::Done, Origin::Ruled(rule)) => {
+                    let clock = self.clock;
+                    note(&mut self.log, |log| log.ruled(clock.now(), rule, transmit.port, frame));
+                }
                 (Sent::Done, Origin::Injected(id)) => {
                     let clock = self.clock;
                     note(&mut self.log, |log| log.injected(clock.now(), id, transmit.port, frame));
@@ -378,6 +411,9 @@ impl EventLoop {
                 && self.spared != Some(id)
             {
                 self.availability.failed(self.clock.now());
+            }
+            if let (Event::Rule { id, change }, Some(desk)) = (&event, &mut self.desk) {
+                desk.rule_changed(*id, *change);
             }
             let clock = self.clock;
             note(&mut self.log, |log| log.event(clock.now(), &event));

@@ -14,6 +14,7 @@ pub mod port;
 pub mod prompt_command;
 pub mod recording;
 pub mod report;
+pub mod rules;
 pub mod run;
 pub mod slow_path;
 pub mod storage;

@@ -1,11 +1,13 @@
 //! The `softrouter` binary: reads the command line, sets the stop flag on Ctrl-C, and reports.
 
 use clap::Parser;
-use firmware_sim::cli::{Cli, Command, ExamArgs, LabArgs, PromptArgs, ReplayArgs};
+use firmware_sim::cli::{Cli, Command, ExamArgs, LabArgs, PromptArgs, ReplayArgs, RulesArgs, RulesCommand};
 use firmware_sim::exam::{Exam, ExamPlan, Prices};
 use firmware_sim::lab::privilege::enter_unprivileged;
 use firmware_sim::lab::run::LabPlan;
 use firmware_sim::prompt_command::{self, PromptPlan};
+use firmware_sim::rules::client::{Ask, ask};
+use firmware_sim::rules::{ControlPlan, Request, RulesPlan};
 use firmware_sim::run::Outputs;
 use firmware_sim::slow_path::SlowPathPlan;
 use firmware_sim::{anomalies, config, lab, recording, run};
@@ -19,8 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The run went to its end, but healthy traffic was lost, an invariant is broken, a backend did not answer, or a replay
-/// differs.
+/// The run went to its end, but healthy traffic was lost, an invariant is broken, a backend did not answer, a replay
+/// differs, or a router refused what it was asked.
 const FAILED: u8 = 1;
 /// It could not run at all.
 const UNUSABLE: u8 = 2;
@@ -33,8 +35,12 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Run(args) => {
-            let outputs =
-                Outputs { decision_log: args.decision_log, transcript: args.transcript, record: args.record };
+            let outputs = Outputs {
+                decision_log: args.decision_log,
+                transcript: args.transcript,
+                record: args.record,
+                control: args.control,
+            };
             finish(run::run(&args.config, &outputs, &stop_flag()).map(|()| true))
         }
         Command::Lab(args) => {
@@ -49,6 +55,7 @@ fn main() -> ExitCode {
         Command::Exam(args) => finish(run_exam(args)),
         Command::ReplayRecording(args) => finish(replay(&args)),
         Command::Prompt(args) => finish(run_prompt(&args)),
+        Command::Rules(args) => finish(ask_about_rules(args)),
     }
 }
 
@@ -94,6 +101,10 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
         decision_log: args.decision_log.clone(),
         capture: args.capture.clone(),
         record: args.record.clone(),
+        rules: RulesPlan {
+            file: args.rules_file.clone(),
+            control: args.control.clone().map_or(ControlPlan::None, ControlPlan::At),
+        },
     };
     let json = Output::create("--json", args.json.as_deref())?;
     let outcome = lab::run::run(&plan, &stop_flag())?;
@@ -158,6 +169,29 @@ fn run_prompt(args: &PromptArgs) -> Result<bool, Box<dyn std::error::Error>> {
     let text = if args.json { serde_json::to_string_pretty(&told)? + "\n" } else { told.to_string() };
     let _ = write!(std::io::stdout(), "{text}");
     Ok(true)
+}
+
+fn ask_about_rules(args: RulesArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    let wanted = match args.command {
+        RulesCommand::List => Ask::Plain(Request::List),
+        RulesCommand::Show { id } => Ask::Plain(Request::Show { id }),
+        RulesCommand::Explain { id } => Ask::Plain(Request::Explain { id }),
+        RulesCommand::Pin { id } => Ask::Plain(Request::Pin { id }),
+        RulesCommand::Unpin { id } => Ask::Plain(Request::Unpin { id }),
+        RulesCommand::Revoke { id } => Ask::Plain(Request::Revoke { id }),
+        RulesCommand::Flush => Ask::Plain(Request::Flush),
+        RulesCommand::Export { file } => Ask::Export(file),
+        RulesCommand::Import { file } => Ask::Import(file),
+    };
+    let (answer, shown) = ask(&wanted, args.socket.as_deref())?;
+    if args.json {
+        let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&answer)?);
+    } else if answer.ok {
+        let _ = write!(std::io::stdout(), "{shown}");
+    } else {
+        eprint!("softrouter: {shown}");
+    }
+    Ok(answer.ok)
 }
 
 /// A file to write into at the end; made at the start, so that a wrong path costs no run.

@@ -1,9 +1,11 @@
 //! The report at the end of a lab run: the books, the fast/slow ratio, the slow path, the invariants.
 
 mod checks;
+mod rules;
 mod slow_path;
 mod text;
 
+pub use rules::{RuleLine, RulesLine};
 pub use slow_path::{BackendLine, CostLine, SlowPathLine};
 
 use crate::availability::AvailabilityLine;
@@ -24,7 +26,7 @@ use std::time::Duration;
 
 /// Printed under each ratio.
 pub const RATIO_DEFINITION: &str = "fast/slow ratio = received frames (bytes) that ended by a path / all received frames (bytes); \
-     each frame has exactly one path. fast: without the slow path; slow-cached: by a cached answer; \
+     each frame has exactly one path. fast: without the slow path; rule: as a rule says that was once learnt of it; slow-cached: by a cached answer; \
      slow-model: by a model's answer; slow-refused: diverted, but the default acted (bucket, full, \
      deadline, rejection, failure). Copies that are only observed count apart.";
 
@@ -102,8 +104,8 @@ pub struct RepairedLine {
     pub reason: &'static str,
     /// Frames sent by the client.
     pub sent: u64,
-    /// Those for which an approved answer had a frame injected.
-    pub injected: u64,
+    /// Those that an approved answer, or a rule, served.
+    pub served: u64,
     /// Received by a kernel.
     pub received: u64,
 }
@@ -187,6 +189,8 @@ pub struct Outcome {
     pub handle_frame_us: Micros,
     /// Divert to action, in microseconds, without the ping experiment's.
     pub divert_to_action_us: Micros,
+    /// Rules.
+    pub rules: RulesLine,
     /// The slow path's service.
     pub slow_path: SlowPathLine,
     /// Seconds in which the slow path failed no frame.
@@ -271,6 +275,7 @@ impl Outcome {
             observed: stats.diverts.iter().map(|d| d.observed).sum(),
             handle_frame_us: owner.latencies().handle_frame().into(),
             divert_to_action_us: owner.latencies().slow(None).into(),
+            rules: RulesLine::new(owner),
             slow_path: SlowPathLine::new(owner, &plan.slow_path),
             availability: owner.availability(),
             recording: None,
@@ -326,11 +331,11 @@ fn named(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'static
     counts.filter(|&(_, count)| count > 0).collect()
 }
 
-/// Frames of this class, sent alone by the scenario: what was not dropped was injected.
+/// Frames of this class, sent alone by the scenario: what was not dropped was sent on, by an answer or by a rule.
 fn repaired_line(stats: &Stats, class: &Repaired) -> RepairedLine {
     let at = class.reason as usize;
-    let injected = stats.seen[at].saturating_sub(stats.anomaly_drops[at]);
-    RepairedLine { reason: class.reason.name(), sent: class.sent, injected, received: class.received }
+    let served = stats.seen[at].saturating_sub(stats.anomaly_drops[at]);
+    RepairedLine { reason: class.reason.name(), sent: class.sent, served, received: class.received }
 }
 
 /// What the hosts' stacks found wrong.

@@ -9,6 +9,7 @@ use crate::port::tap::{Tap, TapError, TapOptions};
 use crate::port::vlan::VlanPort;
 use crate::recording::{Header, MadeFrom, RecordedRouter, Recorder, config_hash};
 use crate::report::SlowPathLine;
+use crate::rules::{ControlPlan, Names, RulesPlan, Upkeep, UpkeepError};
 use crate::storage;
 use llm_slowpath::{PingTask, SetupError};
 use stack::stats::{Disposition, Path as FramePath};
@@ -40,6 +41,9 @@ pub enum RunError {
     /// The owner loop failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
+    /// The control socket or the rules file cannot be had.
+    #[error(transparent)]
+    Rules(#[from] UpkeepError),
     /// The decision log or the recording could not be made.
     #[error("{what} {path}: {source}: name a file in a folder that exists")]
     Output {
@@ -58,7 +62,7 @@ pub enum RunError {
 /// It refuses that.
 pub(crate) fn router(config: &RunConfig) -> Result<Router<'static>, ConfigError> {
     let mut router =
-        Router::new(config.router.clone(), storage::storage(&config.router.limits, config.flows))?;
+        Router::new(config.router.clone(), storage::storage(&config.router.limits, config.tables))?;
     router.add_routes(config.routes.iter().copied())?;
     router.add_routes(config.routes_v6.iter().copied())?;
     Ok(router)
@@ -73,6 +77,8 @@ pub struct Outputs {
     pub transcript: Option<PathBuf>,
     /// The recording.
     pub record: Option<PathBuf>,
+    /// The control socket, instead of the configuration's.
+    pub control: Option<PathBuf>,
 }
 
 /// Runs until `stop` is set.
@@ -85,6 +91,11 @@ pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunE
     config.slow_path.transcript.clone_from(&outputs.transcript);
     let backends = config.slow_path.open(PingTask::default())?;
     let hash = config_hash(&config.router, &config.routes, &config.routes_v6);
+    let socket = outputs.control.as_ref().or(config.control_socket.as_ref());
+    let upkeep = Upkeep::prepare(&RulesPlan {
+        file: config.rules_file.clone(),
+        control: socket.map_or(ControlPlan::Usual, |path| ControlPlan::At(path.clone())),
+    })?;
     let output = |what, path: &Path| {
         let path = path.to_owned();
         move |source| RunError::Output { what, path, source }
@@ -98,12 +109,20 @@ pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunE
         let names = config.port_names.iter().map(String::as_str);
         Recorder::create(file, &header, names).map_err(output("recording", file))
     });
-    let router = RecordedRouter::new(router(&config)?, recorder.transpose()?);
+    let mut router = RecordedRouter::new(router(&config)?, recorder.transpose()?);
     let mut ports: Vec<Box<dyn Port>> = Vec::new();
     for index in 0..config.port_names.len() {
         ports.push(open_port(&config, PortId(index as u8))?);
     }
+    let socket = upkeep.socket().map(Path::to_owned);
+    let (desk, opening) =
+        upkeep.load(clock, &mut router, Names::of(&config.port_names, &config.slow_path))?;
     let mut owner = EventLoop::new(router, ports, backends, config.slow_path.service(), clock, log)?;
+    owner.open_desk(desk);
+    let control = opening.serve(clock, owner.waker())?;
+    if let Some(socket) = socket {
+        let _ = writeln!(io::stdout(), "control socket {}", socket.display());
+    }
     let _ = writeln!(
         io::stdout(),
         "backend {}, posture {}; Ctrl-C ends",
@@ -122,6 +141,8 @@ pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunE
     let result = owner.run(stop, INTERVAL, |owner| {
         let _ = lines.try_send(counters(owner));
     });
+    drop(control);
+    owner.close_desk();
     if let Some(written) = owner.end_recording(result.is_ok()) {
         eprintln!("{written}");
     }

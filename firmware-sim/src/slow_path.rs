@@ -5,7 +5,7 @@ use llm_slowpath::middleware::{BreakerConfig, BudgetLimits, CacheConfig, Values}
 use llm_slowpath::prompt::{PromptOptions, Pseudonyms};
 use llm_slowpath::transcript::Recorder;
 use llm_slowpath::{BackendSpec, Cascade, PingTask, Price, ServiceConfig, Setup, SetupError, Tier};
-use stack::{Limits, Rate};
+use stack::{Limits, Rate, RuleLimits};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl SlowPathPlan {
     /// These backends in this order, free of charge and without limits.
     pub fn of(specs: impl IntoIterator<Item = BackendSpec>) -> Self {
         let service = ServiceConfig::default();
-        Self {
+        let mut plan = Self {
             backends: specs
                 .into_iter()
                 .map(|spec| PlannedBackend {
@@ -83,6 +83,16 @@ impl SlowPathPlan {
             transcript: None,
             concurrency: service.concurrency,
             currency: "USD".into(),
+        };
+        plan.ask_so_often(RuleLimits::default().concordance);
+        plan
+    }
+
+    /// An answer about a class serves it when it was given so often: the answers that a rule is made of are not to come from the
+    /// cache.
+    pub fn ask_so_often(&mut self, concordance: u8) {
+        if let Some(cache) = &mut self.cache {
+            cache.concordance = concordance.max(1);
         }
     }
 

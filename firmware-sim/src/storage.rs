@@ -7,6 +7,10 @@ use stack::{Allocate, Limits, Sizes, Storage};
 pub const ROUTES: usize = 4096;
 /// Flows of diverted frames that are remembered, unless the configuration says otherwise: 5 MB.
 pub const FLOWS: usize = 1 << 17;
+/// Exception rules, unless the configuration says otherwise: 6 MB.
+pub const RULES: usize = 1 << 14;
+/// Classes for which answers are compared at once.
+const CANDIDATES: usize = 256;
 /// Packets that may wait for neighbours, over all ports.
 pub const WAITING: usize = 256;
 
@@ -18,8 +22,23 @@ impl Allocate for Heap {
     }
 }
 
-/// How long each table is that fits these limits and so many flows.
-pub const fn sizes(limits: &Limits, flows: usize) -> Sizes {
+/// How long those tables are whose length is the operator's choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tables {
+    /// Flows of diverted frames.
+    pub flows: usize,
+    /// Exception rules.
+    pub rules: usize,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self { flows: FLOWS, rules: RULES }
+    }
+}
+
+/// How long each table is.
+pub const fn sizes(limits: &Limits, Tables { flows, rules }: Tables) -> Sizes {
     Sizes {
         routes: ROUTES,
         routes_index: 0,
@@ -27,6 +46,8 @@ pub const fn sizes(limits: &Limits, flows: usize) -> Sizes {
         waiting: WAITING,
         diverts: limits.divert_queue + limits.divert_outstanding,
         flows,
+        rules,
+        candidates: CANDIDATES,
         transmit: 1024,
         events: 4096,
         echoes: 64,
@@ -36,6 +57,6 @@ pub const fn sizes(limits: &Limits, flows: usize) -> Sizes {
 }
 
 /// Storage that fits these limits; allocated once, at start.
-pub fn storage(limits: &Limits, flows: usize) -> Storage<'static> {
-    Storage::allocate(&sizes(limits, flows), &mut Heap)
+pub fn storage(limits: &Limits, tables: Tables) -> Storage<'static> {
+    Storage::allocate(&sizes(limits, tables), &mut Heap)
 }

@@ -86,7 +86,7 @@ fn what_was_injected_arrives_byte_for_byte_and_tshark_finds_nothing_wrong() {
     let mut injected = Vec::new();
     for line in fs::read_to_string(&log).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
-        if line["event"] != "injected" {
+        if line["event"] != "injected" && line["event"] != "ruled" {
             continue;
         }
         let frame = hex(line["frame"].as_str().unwrap());
@@ -100,7 +100,8 @@ fn what_was_injected_arrives_byte_for_byte_and_tshark_finds_nothing_wrong() {
         Some(injected.len() as u64),
         "the inject counter is the log's count"
     );
-    assert!(injected.len() > 300, "{}", injected.len());
+    // Rules forward most of what answers once had injected.
+    assert!(injected.len() > 100, "{}", injected.len());
 
     let path = folder.join("injected.pcap");
     write(&path, &injected);

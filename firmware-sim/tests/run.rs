@@ -9,7 +9,9 @@ use firmware_sim::lab::privilege::{probe_tap, skip};
 use firmware_sim::lab::traffic::exchange::EchoPlan;
 use firmware_sim::lab::traffic::{icmp, udp};
 use firmware_sim::recording::replay;
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,7 +31,14 @@ fn the_example_routes_until_ctrl_c() {
         echoes.push(icmp::spawn_echo(host, plan.clone(), Arc::clone(&stop)).unwrap().join());
         echoes.push(udp::spawn_echo(host, 7, plan, Arc::clone(&stop)).unwrap().join());
     }
+    let socket = router.socket.clone();
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o7777, 0o600);
+    let rules = ["rules", "list", "--socket"].map(OsStr::new);
+    let listed = Command::new(env!("CARGO_BIN_EXE_softrouter")).args(rules).arg(&socket).output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("16384"), "{listed:?}");
     let (status, shown) = router.interrupt();
+    assert!(!socket.exists(), "the socket goes with the router");
     for echo in echoes {
         assert!(echo.is_clean() && echo.first_answered, "{echo:?}\n{shown}");
     }

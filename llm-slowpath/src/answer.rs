@@ -1,6 +1,7 @@
 //! An answer that owns its bytes: what crosses from the slow path's threads to the owner loop.
 
-use stack::{Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, PortId, Source};
+use stack::answer::Advice;
+use stack::{Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, PortId, Source, Witness};
 
 /// [`Action`], owning its frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub struct OwnedAnswer {
     pub action: OwnedAction,
     /// Where the answer came from.
     pub source: Source,
+    /// How far it reaches, where the backend says so.
+    pub advice: Option<Advice>,
+    /// Who said it.
+    pub witness: Witness,
 }
 
 impl OwnedAnswer {
@@ -42,6 +47,7 @@ impl OwnedAnswer {
             OwnedAction::EchoReply(delta) => Action::EchoReply(*delta),
             OwnedAction::Inject { port, frame } => Action::Inject { port: *port, frame },
         };
-        Answer { id: self.id, nonce: self.nonce, reason: self.reason, action, source: self.source }
+        let Self { id, nonce, reason, source, advice, witness, .. } = *self;
+        Answer { id, nonce, reason, action, source, advice, witness }
     }
 }

@@ -7,6 +7,7 @@
 mod config;
 mod desk;
 mod reply;
+mod testimony;
 mod ticket;
 mod worker;
 
@@ -15,18 +16,21 @@ pub use desk::Account;
 pub use reply::{Reply, Times};
 pub use ticket::Waker;
 
-use crate::answer::{OwnedAction, OwnedAnswer};
+use crate::answer::OwnedAnswer;
 use crate::backend::{BackendAnswer, Request};
 use crate::error::{BackendError, HttpError, Refused, SlowPathError, StartError};
 use crate::metrics::{Ending, Metrics, Snapshot};
-use crate::middleware::{AnswerCache, Boarding, Budget, Cached, Deadline, SingleFlight};
+use crate::middleware::{AnswerCache, Boarding, Budget, Cached, Deadline, Kept, SingleFlight};
 use crate::price::Cost;
 use desk::{Desk, Taken};
+use siphasher::sip::SipHasher13;
 use stack::{Anomaly, ClassKey, DivertId, Diverted, Rejection, Source};
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+use testimony::{unsaid, witness};
 use ticket::{Done, Outlet, Ticket, Work};
 
 /// How long [`Service::stop`] waits for models in the middle of an answer. HTTP never takes so long.
@@ -47,6 +51,8 @@ pub struct Service {
     under_way: HashMap<u64, UnderWay>,
     next_serial: u64,
     metrics: Metrics,
+    /// Keys the hashes of frames, so that nobody can make two that differ look the same.
+    secret: u64,
     stopped: bool,
 }
 
@@ -65,6 +71,8 @@ struct Frame {
     reason: Anomaly,
     queued: Instant,
     deadline: Deadline,
+    /// A hash of its bytes: tells frames apart.
+    hash: u64,
 }
 
 /// A request that a backend has.
@@ -116,6 +124,7 @@ impl Service {
             under_way: HashMap::new(),
             next_serial: 0,
             metrics: Metrics::new(),
+            secret: RandomState::new().build_hasher().finish(),
             stopped: false,
         })
     }
@@ -144,15 +153,17 @@ impl Service {
             return Err(Refused::RepliesFull);
         }
         let (id, nonce, reason) = (diverted.id, diverted.nonce, diverted.reason());
-        let frame = Frame { id, nonce, reason, queued: now, deadline: Deadline::after(now, budget) };
         let by_class = self.asks_by_class(reason) && self.classes.is_some();
+        let hash = if by_class { SipHasher13::new_with_keys(self.secret, 0).hash(bytes) } else { 0 };
+        let deadline = Deadline::after(now, budget);
+        let frame = Frame { id, nonce, reason, queued: now, deadline, hash };
         let class = by_class.then(|| diverted.class.clone());
         if let (Some(class), Some(Classes { flights, cache })) = (&class, &mut self.classes) {
             if !flights.is_under_way(class) {
-                match cache.look_up(now, class) {
-                    Cached::Answer(action) => {
+                match cache.look_up(now, class, frame.hash) {
+                    Cached::Answer(kept) => {
                         self.metrics.ended(Ending::Cached);
-                        self.ready.push_back(from_class(frame, Some(class.clone()), Ok(action), now));
+                        self.ready.push_back(from_class(frame, Some(class.clone()), Ok(kept), now));
                         return Ok(());
                     }
                     Cached::Failing => return Err(Refused::ClassFailing),
@@ -287,21 +298,24 @@ impl Service {
             id: frame.id,
             answer: Err(SlowPathError::Stopped),
             times,
-            advice: None,
             probability: None,
             prompt_tokens: 0,
             answer_tokens: 0,
             tier: Some(tier),
             prompt,
             cost,
+            frame: frame.hash,
             class,
         };
         match result {
             Ok(answer) => {
-                let BackendAnswer { nonce, reason, action, .. } = answer;
+                let BackendAnswer { nonce, reason, action, advice, .. } = answer;
+                let advice = advice.or_else(|| reply.class.is_some().then(|| unsaid(&action)).flatten());
+                let witness = witness(tier, &reply);
+                let source = Source::Model;
                 // The id is the request's: a model is not asked for it.
-                reply.answer = Ok(OwnedAnswer { id: frame.id, nonce, reason, action, source: Source::Model });
-                reply.advice = answer.advice;
+                let id = frame.id;
+                reply.answer = Ok(OwnedAnswer { id, nonce, reason, action, source, advice, witness });
                 reply.probability = answer.probability;
                 reply.prompt_tokens = answer.prompt_tokens;
                 reply.answer_tokens = answer.answer_tokens;
@@ -337,13 +351,16 @@ impl Service {
             classes.cache.failed(now, class);
             self.let_down(class, now);
         } else {
-            // Where the frame had ended already, nobody has looked at the answer: it is not kept.
+            let OwnedAnswer { action, advice, witness, .. } = answer.clone();
+            let kept = Kept { action, advice, witness };
+            // Where the frame had ended already, nobody has looked at the answer: it is not kept. What was rejected for one
+            // frame's bytes or way is: or each such frame would be a question.
             if !verdict.is_err_and(has_ended) {
-                classes.cache.approved(now, class, answer.action.clone());
+                classes.cache.approved(now, class, kept.clone(), reply.frame);
             }
             for frame in classes.flights.land(class) {
                 let late = frame.deadline.has_passed(now);
-                let answer = if late { Err(SlowPathError::Deadline) } else { Ok(answer.action.clone()) };
+                let answer = if late { Err(SlowPathError::Deadline) } else { Ok(kept.clone()) };
                 self.metrics.ended(if late { Ending::Deadline } else { Ending::Followed });
                 self.ready.push_back(from_class(frame, Some(class.clone()), answer, now));
             }
@@ -406,21 +423,30 @@ impl Drop for Service {
 fn from_class(
     frame: Frame,
     class: Option<ClassKey>,
-    answer: Result<OwnedAction, SlowPathError>,
+    answer: Result<Kept, SlowPathError>,
     now: Instant,
 ) -> Reply {
-    let Frame { id, nonce, reason, queued, .. } = frame;
+    let Frame { id, nonce, reason, queued, hash, .. } = frame;
+    let source = Source::Cache;
     Reply {
         id,
-        answer: answer.map(|action| OwnedAnswer { id, nonce, reason, action, source: Source::Cache }),
+        answer: answer.map(|Kept { action, advice, witness }| OwnedAnswer {
+            id,
+            nonce,
+            reason,
+            action,
+            source,
+            advice,
+            witness,
+        }),
         times: Times { queued, started: None, finished: now },
-        advice: None,
         probability: None,
         prompt_tokens: 0,
         answer_tokens: 0,
         tier: None,
         prompt: None,
         cost: Cost::default(),
+        frame: hash,
         class,
     }
 }

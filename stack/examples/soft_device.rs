@@ -90,6 +90,8 @@ fn wrap(wire: Wire, address: Ipv4Cidr) -> Result<SoftDevice<'static, Wire>, Box<
         waiting: 2,
         diverts: 16,
         flows: 64,
+        rules: 0,
+        candidates: 0,
         transmit: 4,
         events: 8,
         // The application is the host.
@@ -175,7 +177,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 Anomaly::IcmpTimestampRequest => Action::TimestampReply,
                 _ => Action::Forward, // wrong for a bad checksum, and refused
             };
-            let answer = Answer { id, nonce, reason, action, source: Source::Model };
+            let (source, advice, witness) = (Source::Model, None, Default::default());
+            let answer = Answer { id, nonce, reason, action, source, advice, witness };
             let approved = device.router_mut().approve(now, &answer);
             match approved.and_then(|approved| device.router_mut().apply(now, approved)) {
                 Ok(()) => println!("  answer: {}, approved", action.kind()),

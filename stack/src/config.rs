@@ -1,6 +1,7 @@
 //! What the router is told at start: ports, modes, limits.
 
 use crate::classify::{Anomaly, Mode};
+use crate::rules::RuleLimits;
 use heapless::Vec;
 use smoltcp::time::Duration;
 use smoltcp::wire::{EthernetAddress, Ipv4Cidr, Ipv6Address, Ipv6Cidr};
@@ -129,7 +130,8 @@ impl Posture {
 }
 
 /// A token bucket's size: `rate` a second, `burst` at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rate {
     /// Tokens a second.
     pub per_second: u32,
@@ -201,6 +203,8 @@ pub struct Config {
     /// Tell hosts of a better way on their own link (RFC 1812 §5.2.7.2, RFC 4861 §8.2)? Off unless the operator says
     /// so: whoever believes redirects can be led astray.
     pub redirects: bool,
+    /// How answers become rules.
+    pub rules: RuleLimits,
     /// Keys the nonces. Random in a real run, fixed in a simulated one.
     pub secret: u64,
     /// Milliseconds since midnight UTC at `Instant::ZERO`, if the host knows (RFC 792 timestamps).
@@ -221,6 +225,7 @@ impl Config {
             limits: Limits::default(),
             id: 0,
             redirects: false,
+            rules: RuleLimits::default(),
             secret,
             midnight_offset_ms: None,
         }

@@ -4,6 +4,7 @@ use crate::answer::{ActionKind, Rejection};
 use crate::classify::{Anomaly, Mode};
 use crate::config::PortId;
 use crate::divert::{DivertId, Refusal};
+use crate::rules::{RuleChange, RuleId};
 use managed::ManagedSlice;
 
 /// One thing that happened to one frame.
@@ -48,6 +49,13 @@ pub enum Event {
         id: DivertId,
         /// What was done.
         action: ActionKind,
+    },
+    /// A rule was made, acts, or went.
+    Rule {
+        /// Which.
+        id: RuleId,
+        /// What happened to it.
+        change: RuleChange,
     },
     /// No answer came in time, or the slow path gave up.
     Unanswered {

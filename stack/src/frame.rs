@@ -108,10 +108,27 @@ impl<'a> FrameBuf<'a> {
 
     /// Takes the tag off a frame that has one.
     pub(crate) fn strip_tag(&mut self) {
-        debug_assert!(self.len >= ETHERNET_HEADER + TAG);
-        self.bytes_mut().copy_within(..12, TAG);
-        self.start += TAG;
-        self.len -= TAG;
+        self.strip(TAG);
+    }
+
+    /// Takes so many bytes out of a longer frame, right behind its MAC addresses.
+    pub(crate) fn strip(&mut self, bytes: usize) {
+        debug_assert!(self.len >= 12 + bytes);
+        let frame = self.bytes_mut();
+        let addresses = frame.first_chunk::<12>().copied();
+        let place = frame.get_mut(bytes..).and_then(<[u8]>::first_chunk_mut);
+        if let (Some(addresses), Some(place)) = (addresses, place) {
+            *place = addresses;
+        }
+        self.start += bytes;
+        self.len -= bytes;
+    }
+
+    /// After [`Self::strip`] and [`Self::truncate`]: the frame has as many bytes as before, `len` in all. The first of
+    /// them, up to the end of what had been taken out, are for the caller to write.
+    pub(crate) fn unstrip(&mut self, bytes: usize, len: usize) {
+        self.start -= bytes;
+        self.len = len;
     }
 
     /// Puts a tag in; says whether there was room for it.

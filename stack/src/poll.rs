@@ -58,7 +58,8 @@ impl Router<'_> {
         let diverts = self.diverts.oldest().map(|(_, deadline)| deadline);
         let neighbors = [self.neighbors.poll_timeout(), self.neighbors_v6.poll_timeout()];
         let host = [self.host.poll_at(now), self.reassembly.poll_timeout()];
-        [diverts].into_iter().chain(neighbors).chain(host).flatten().min()
+        let rules = self.rules.poll_timeout();
+        [diverts, rules].into_iter().chain(neighbors).chain(host).flatten().min()
     }
 
     /// Does what is due: defaults at deadlines, ARP retries, the host's own timers.
@@ -71,6 +72,7 @@ impl Router<'_> {
         }
         self.handle_neighbor_timeout(now);
         self.handle_reassembly_timeout(now);
+        self.handle_rules_timeout(now);
         self.drain_host(now, None);
     }
 
@@ -88,7 +90,7 @@ impl Router<'_> {
                 self.stats.sent.originated.sub(transmit.len);
                 self.stats.originated_lost += 1;
             }
-            Origin::Injected(_) => {
+            Origin::Injected(_) | Origin::Ruled(_) => {
                 self.stats.sent.injected.sub(transmit.len);
                 self.stats.injected_lost += 1;
             }

@@ -12,6 +12,7 @@ use crate::family::Family;
 use crate::forward::{Egress, NeighborTable, Route, RouteTable, Target, WaitRoom};
 use crate::frame::{ETHERNET_HEADER, FRAME_MAX, FrameBuf};
 use crate::host::{Host, Reassembly};
+use crate::rules::Rules;
 use crate::stats::{Disposition, Path, Stats};
 use crate::storage::Storage;
 use crate::time::TokenBucket;
@@ -38,12 +39,15 @@ pub struct Router<'a> {
     pub(crate) egress: Egress<'a>,
     pub(crate) diverts: Queue<'a>,
     pub(crate) flows: Flows<'a>,
+    pub(crate) rules: Rules<'a>,
     pub(crate) events: EventRing<'a>,
     pub(crate) reassembly: Reassembly<'a>,
     pub(crate) host: Host<'a>,
     pub(crate) stats: Stats,
     pub(crate) icmp_buckets: [TokenBucket; MAX_PORTS],
     pub(crate) inject_bucket: TokenBucket,
+    /// The same rate, for what rules send: a class that a rule answers takes nothing from those that are asked about.
+    pub(crate) rule_bucket: TokenBucket,
     /// Frames for a host that stands in place of the router's own: see [`crate::SoftDevice`].
     pub(crate) outside_host: Option<Egress<'a>>,
     /// Changes whenever addresses, routes or configuration do.
@@ -86,12 +90,18 @@ impl<'a> Router<'a> {
             egress: Egress::new(storage.transmit),
             diverts: Queue::new(storage.diverts, limits, config.ports.len(), config.secret),
             flows: Flows::new(storage.flows, config.secret),
+            rules: Rules::new(
+                (storage.rule_tags, storage.rule_hot, storage.rules),
+                storage.candidates,
+                config.secret,
+            ),
             events: EventRing::new(storage.events),
             reassembly,
             host,
             stats: Stats::default(),
             icmp_buckets: [TokenBucket::full(limits.icmp_error_rate, Instant::ZERO); MAX_PORTS],
             inject_bucket: TokenBucket::full(limits.inject_rate, Instant::ZERO),
+            rule_bucket: TokenBucket::full(limits.inject_rate, Instant::ZERO),
             outside_host: None,
             epoch: 0,
             // Not to be guessed (RFC 7739 §5), so not to begin with 0.
@@ -183,7 +193,7 @@ impl<'a> Router<'a> {
                 if let Some(oddity) = oddity {
                     self.observe(now, port, frame.bytes(), oddity);
                 }
-                if self.checks_reverse_path && !self.is_on_reverse_path(port, packet.source()) {
+                if !self.passes_reverse_path(port, packet.source()) {
                     return self.divert(now, port, frame, Anomaly::ReversePath);
                 }
                 self.forward(now, port, frame, &packet, received_len, Path::Fast)
@@ -192,7 +202,7 @@ impl<'a> Router<'a> {
                 if let Some(oddity) = oddity {
                     self.observe(now, port, frame.bytes(), oddity);
                 }
-                if self.checks_reverse_path && !self.is_on_reverse_path(port, packet.source()) {
+                if !self.passes_reverse_path(port, packet.source()) {
                     return self.divert(now, port, frame, Anomaly::ReversePath);
                 }
                 if is_plain_echo_request(frame.bytes(), &packet)
@@ -226,6 +236,11 @@ impl<'a> Router<'a> {
         PortId(index as u8)
     }
 
+    /// Does this port not check sources, or would it pass this one?
+    pub(crate) fn passes_reverse_path(&self, port: PortId, source: IpAddress) -> bool {
+        !self.checks_reverse_path || self.is_on_reverse_path(port, source)
+    }
+
     /// RFC 3704 §2: would a packet to this source leave by the port that it came in by?
     fn is_on_reverse_path(&self, port: PortId, source: IpAddress) -> bool {
         let check = self.config.ports[port.index()].reverse_path;
@@ -256,7 +271,7 @@ impl<'a> Router<'a> {
         Verdict::Drop(reason)
     }
 
-    /// Treats a frame of this reason as its mode says.
+    /// Treats a frame of this reason as a rule says, or else as its mode says.
     pub(crate) fn divert(
         &mut self,
         now: Instant,
@@ -264,6 +279,9 @@ impl<'a> Router<'a> {
         frame: &mut FrameBuf<'_>,
         reason: Anomaly,
     ) -> Verdict {
+        if let Some(verdict) = self.follow_rule(now, port, frame, reason) {
+            return verdict;
+        }
         match self.hold(now, port, frame.bytes(), frame.received_len(), reason) {
             Ok(()) => Verdict::Divert(reason),
             Err(path) => self.act_by_default(now, port, frame, reason, path),
@@ -316,7 +334,14 @@ impl<'a> Router<'a> {
         }
     }
 
-    fn held(&self, now: Instant, port: PortId, len: usize, received_len: usize, reason: Anomaly) -> Held {
+    pub(crate) fn held(
+        &self,
+        now: Instant,
+        port: PortId,
+        len: usize,
+        received_len: usize,
+        reason: Anomaly,
+    ) -> Held {
         let (mode, deadline) = (self.config.mode(reason), now + self.config.limits.divert_deadline);
         Held { reason, port, mode, received_at: now, deadline, len, received_len, flow: 0 }
     }

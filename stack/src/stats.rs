@@ -3,6 +3,7 @@
 use crate::answer::{ActionKind, Rejection};
 use crate::classify::Anomaly;
 use crate::divert::Refusal;
+use crate::rules::{Retirement, RuleRefusal};
 use crate::verdict::DropReason;
 
 /// Frames and their bytes.
@@ -76,6 +77,8 @@ impl Disposition {
 pub enum Path {
     /// Without the slow path.
     Fast,
+    /// As a rule said, without the slow path.
+    Rule,
     /// A cached answer acted.
     SlowCached,
     /// A model's answer acted.
@@ -86,12 +89,13 @@ pub enum Path {
 
 impl Path {
     /// Every path.
-    pub const ALL: [Self; 4] = [Self::Fast, Self::SlowCached, Self::SlowModel, Self::SlowRefused];
+    pub const ALL: [Self; 5] = [Self::Fast, Self::Rule, Self::SlowCached, Self::SlowModel, Self::SlowRefused];
 
     /// The word used in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fast => "fast",
+            Self::Rule => "rule",
             Self::SlowCached => "slow-cached",
             Self::SlowModel => "slow-model",
             Self::SlowRefused => "slow-refused",
@@ -116,6 +120,33 @@ pub struct DivertCount {
     pub unanswered: u64,
 }
 
+/// What became of rules, and of what was to become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RuleCount {
+    /// Classes about which answers began to be compared.
+    pub proposed: u64,
+    /// Classes forgotten meanwhile, for others.
+    pub forgotten: u64,
+    /// Answers that contradicted those before about their class.
+    pub disagreed: u64,
+    /// Classes about which enough answers agreed.
+    pub concordant: u64,
+    /// Rules installed.
+    pub installed: u64,
+    /// Rules that began to act.
+    pub activated: u64,
+    /// Rules that went, by why.
+    pub retired: [u64; Retirement::ALL.len()],
+    /// Rules that were not made, by why.
+    pub refused: [u64; RuleRefusal::ALL.len()],
+    /// Frames that a rule in shadow matched.
+    pub shadowed: u64,
+    /// Frames that an active rule matched, and that went to the slow path as samples.
+    pub sampled: u64,
+    /// Frames that an active rule matched, and that its action did not fit.
+    pub misfits: u64,
+}
+
 /// Frames sent, by origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SentCount {
@@ -125,7 +156,7 @@ pub struct SentCount {
     pub fragments: Count,
     /// The router's own.
     pub originated: Count,
-    /// Made from approved answers.
+    /// Made from approved answers, or by rules.
     pub injected: Count,
 }
 
@@ -176,6 +207,8 @@ pub struct Stats {
     pub events_lost: u64,
     /// Flows of diverted frames that gave way to others: their table's "full".
     pub flows_forgotten: u64,
+    /// What became of rules.
+    pub rules: RuleCount,
 }
 
 impl Default for Stats {
@@ -203,6 +236,7 @@ impl Default for Stats {
             injected_lost: 0,
             events_lost: 0,
             flows_forgotten: 0,
+            rules: RuleCount::default(),
         }
     }
 }
@@ -224,7 +258,7 @@ pub enum Imbalance {
         /// Right side.
         sent: u64,
     },
-    /// Diverted frames consumed by an answer ≠ frames injected (or lost at a full device).
+    /// Frames consumed by an answer or a rule ≠ frames injected (or lost at a full device).
     Injected {
         /// Left side.
         consumed: u64,
@@ -274,7 +308,9 @@ impl Stats {
             return Err(Imbalance::Forwarded { disposed, sent });
         }
         let consumed = self.dispositions[Disposition::Consumed as usize];
-        let consumed = (consumed[Path::SlowModel as usize] + consumed[Path::SlowCached as usize]).frames;
+        let consumed =
+            [Path::SlowModel, Path::SlowCached, Path::Rule].map(|path| consumed[path as usize].frames);
+        let consumed = consumed.into_iter().sum();
         let injected = self.sent.injected.frames + self.injected_fragmented + self.injected_lost;
         if consumed != injected {
             return Err(Imbalance::Injected { consumed, injected });

@@ -4,6 +4,7 @@ use crate::divert::{DivertSlot, FlowSlot};
 use crate::event::Event;
 use crate::forward::{NeighborSlot, RouteSlot, TxSlot, WaitSlot};
 use crate::host::{HostStorage, ReassemblySlot, TcpStorage};
+use crate::rules::{CandidateSlot, RuleHot, RuleSlot};
 use managed::ManagedSlice;
 use smoltcp::iface::SocketStorage;
 use smoltcp::socket::udp::PacketMetadata;
@@ -30,6 +31,14 @@ pub struct Storage<'a> {
     pub diverts: ManagedSlice<'a, DivertSlot>,
     /// Flows whose frames were diverted. With none, no diverted frame has a summary of its flow.
     pub flows: ManagedSlice<'a, FlowSlot>,
+    /// Exception rules. With fewer than 8, there are none.
+    pub rules: ManagedSlice<'a, RuleSlot>,
+    /// As many as `rules`: what a hit reads and writes of them.
+    pub rule_hot: ManagedSlice<'a, RuleHot>,
+    /// As many as `rules`: makes finding them quick.
+    pub rule_tags: ManagedSlice<'a, u32>,
+    /// Classes for which answers are being compared. With none, no rule is learnt.
+    pub candidates: ManagedSlice<'a, CandidateSlot>,
     /// Frames to be transmitted.
     pub transmit: ManagedSlice<'a, TxSlot>,
     /// Events to be polled.
@@ -53,6 +62,10 @@ pub struct Sizes {
     pub diverts: usize,
     /// Flows that are remembered, at most: a multiple of 8, and twice what is expected at once.
     pub flows: usize,
+    /// Exception rules, at most: a multiple of 8, and twice what is expected at once.
+    pub rules: usize,
+    /// Classes for which answers are being compared at once.
+    pub candidates: usize,
     /// Frames to be transmitted.
     pub transmit: usize,
     /// Events.
@@ -94,6 +107,10 @@ impl Storage<'static> {
             waiting: from.table(sizes.waiting, || WaitSlot::EMPTY),
             diverts: from.table(sizes.diverts, || DivertSlot::EMPTY),
             flows: from.table(sizes.flows, || FlowSlot::EMPTY),
+            rules: from.table(sizes.rules, || RuleSlot::EMPTY),
+            rule_hot: from.table(sizes.rules, || RuleHot::EMPTY),
+            rule_tags: from.table(sizes.rules, || 0),
+            candidates: from.table(sizes.candidates, || CandidateSlot::EMPTY),
             transmit: from.table(sizes.transmit, || TxSlot::EMPTY),
             events: from.table(sizes.events, || None),
             host: HostStorage {

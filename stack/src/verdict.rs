@@ -89,6 +89,8 @@ drop_reasons! {
     HostTooLarge = "host_too_large";
     /// A fragment to the router whose datagram cannot be reassembled: it contradicts one received before.
     ReassemblyInconsistent = "reassembly_inconsistent";
+    /// Over the meter of the rule that it matches, or over what rules may send.
+    RuleMeter = "rule_meter";
 }
 
 impl core::fmt::Display for DropReason {

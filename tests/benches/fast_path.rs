@@ -7,7 +7,7 @@ use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
 use smoltcp::time::Duration;
 use stack::frame::FRAME_MAX;
-use stack::{Action, Anomaly, Answer, PortId, Source, Verdict};
+use stack::{Action, Anomaly, Answer, PortId, Source, Verdict, Witness};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tests::Sim;
@@ -187,6 +187,8 @@ fn inject_one(len: usize) -> Routine {
             reason: about.class.reason,
             action: Action::StripTag,
             source: Source::Model,
+            advice: None,
+            witness: Witness::default(),
         };
         let approved = sim.router.approve(now, &answer).expect("a right answer");
         sim.router.apply(now, approved).expect("in time");

@@ -3,7 +3,7 @@
 # What they find of new paths is kept in target/fuzz; a crash is written to tests/fuzz/artifacts.
 set -eu
 seconds=60
-targets="classify sequence answers quote prompt decode"
+targets="classify sequence answers quote prompt decode rules"
 while [ $# -gt 0 ]; do
     case "$1" in
         --seconds) seconds=$2; shift 2 ;;

@@ -1,4 +1,4 @@
-//! The judge of injected frames: well-formed, and each address and port justified by the frame that was diverted.
+//! The judge of frames that answers or rules made: well-formed, and each address and port justified by the frame that came in.
 //!
 //! It knows nothing of approval. Checksums are `pktgen`'s; which replies are right is `pktgen::oracle`'s to say.
 //! Read first: RFC 1812 §4.3.2 (errors), §5.3.1 (forwarding); RFC 792; RFC 8200 §3; RFC 4291 §2.5.6, §2.6.1.
@@ -55,18 +55,36 @@ pub fn approvable(reason: Anomaly, posture: Posture, kind: ActionKind) -> bool {
     }
 }
 
-/// Judges a frame that was injected in answer to `divert`: the action that it came from. Hosts of the world have
+/// A frame that came in, and why it could not stay on the fast path.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    /// Why.
+    pub reason: Anomaly,
+    /// By this port.
+    pub port: PortId,
+    /// The frame.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> From<&'a Divert> for Cause<'a> {
+    fn from(divert: &'a Divert) -> Self {
+        Self { reason: divert.about.reason(), port: divert.about.port(), bytes: &divert.bytes }
+    }
+}
+
+/// Judges a frame that was made for `cause`: the action that it came from. Hosts of the world have
 /// the MAC addresses that they have there, others those that the router heard of.
 ///
 /// # Errors
 /// Why it should not have been sent.
-pub fn judge(
+pub fn judge<'a>(
     world: &World,
     neighbors: &[Neighbor],
     posture: Posture,
-    divert: &Divert,
+    cause: impl Into<Cause<'a>>,
     sent: &Sent,
 ) -> Result<ActionKind, String> {
+    let cause @ Cause { reason, port: ingress, bytes } = cause.into();
     let egress = world.ports.get(sent.port.index()).ok_or("no such port")?;
     let ends @ Ends { source, destination } = well_formed(&sent.bytes, egress.mtu)?;
     from_host_to_host(ends)?;
@@ -78,11 +96,10 @@ pub fn judge(
     let mac = host.map(|host| host.mac).or_else(learned);
     let mac = mac.ok_or("the destination's MAC address is not known")?;
     require(sent.bytes[..6] == mac, "not to the destination's MAC address")?;
-    let (reason, ingress) = (divert.about.reason(), divert.about.port());
     let quoting = permitted(reason, posture).contains(&ActionKind::ParameterProblem);
-    require(quoting || sent.bytes.len() <= divert.bytes.len(), "longer than what it answers")?;
+    require(quoting || sent.bytes.len() <= bytes.len(), "longer than what it answers")?;
     // Whoever sent the frame, a reply goes to whom the destination's MAC address belongs.
-    let mut asked = divert.bytes.clone();
+    let mut asked = bytes.to_vec();
     if let Some(from) = asked.get_mut(6..12) {
         from.copy_from_slice(&mac);
     }
@@ -91,12 +108,12 @@ pub fn judge(
             ActionKind::EchoReply => echo::echo_reply(&asked).as_ref() == Some(&sent.bytes),
             ActionKind::TimestampReply => oracle::timestamp_reply_matches(&asked, &sent.bytes),
             ActionKind::ParameterProblem => {
-                let values = oracle::fields(world, ingress.0, &divert.bytes);
+                let values = oracle::fields(world, ingress.0, bytes);
                 let allowed = values.is_some_and(|(_, fields)| fields.iter().all(|field| field.value == 0));
                 let port = ingress.0;
                 allowed && oracle::parameter_problem_matches(world, port, reason, &asked, &sent.bytes)
             }
-            _ => oracle::repair(action, &divert.bytes, egress.mac, mac).as_ref() == Some(&sent.bytes),
+            _ => oracle::repair(action, bytes, egress.mac, mac).as_ref() == Some(&sent.bytes),
         };
         if !right {
             continue;
@@ -112,7 +129,7 @@ pub fn judge(
         } else {
             let ours = [source, destination].iter().any(|&end| is_router(world, ingress, end));
             require(!ours, "forwarded from or to us")?;
-            require(is_healthy(world, divert, sent, action), "what is left is not healthy")?;
+            require(is_healthy(world, cause, sent, action), "what is left is not healthy")?;
         }
         return Ok(action);
     }
@@ -136,11 +153,11 @@ fn is_router(world: &World, port: PortId, address: IpAddr) -> bool {
 }
 
 /// Would what leaves, had it come in so, have passed? What goes on unchanged may still be what it was.
-fn is_healthy(world: &World, divert: &Divert, sent: &Sent, action: ActionKind) -> bool {
-    let frame = [&divert.bytes[..12], &sent.bytes[12..]].concat();
-    match oracle::judge(world, divert.about.port().0, &frame) {
+fn is_healthy(world: &World, cause: Cause<'_>, sent: &Sent, action: ActionKind) -> bool {
+    let frame = [&cause.bytes[..12], &sent.bytes[12..]].concat();
+    match oracle::judge(world, cause.port.0, &frame) {
         Judgement::Healthy => true,
-        Judgement::Anomaly(same) if same == divert.about.reason() => action == ActionKind::Forward,
+        Judgement::Anomaly(same) if same == cause.reason => action == ActionKind::Forward,
         Judgement::Anomaly(anomaly) => anomaly.must_pass(),
         Judgement::Foreign => false,
     }

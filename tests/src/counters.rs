@@ -4,7 +4,8 @@
 
 use stack::answer::Rejection;
 use stack::divert::Refusal;
-use stack::stats::{Count, Disposition, DivertCount, Path, SentCount};
+use stack::rules::{Retirement, RuleRefusal};
+use stack::stats::{Count, Disposition, DivertCount, Path, RuleCount, SentCount};
 use stack::{ActionKind, Anomaly, DropReason, Stats};
 use std::fmt::Write;
 
@@ -85,6 +86,31 @@ impl Delta {
         self.receives(len).holds(len)
     }
 
+    /// A frame of this reason was received and, as a rule said, ended so.
+    pub fn ends_by_rule(&mut self, reason: Anomaly, disposition: Disposition, len: usize) -> &mut Self {
+        self.seen[reason as usize] += 1;
+        self.receives(len).ends(disposition, Path::Rule, len)
+    }
+
+    /// A frame was received, put right as a rule said, and sent on.
+    pub fn forwards_by_rule(&mut self, reason: Anomaly, received: usize, sent: usize) -> &mut Self {
+        add(&mut self.sent.forwarded, sent);
+        self.ends_by_rule(reason, Disposition::Forwarded, received)
+    }
+
+    /// A frame was received, and what a rule made of it was sent instead.
+    pub fn answers_by_rule(&mut self, reason: Anomaly, received: usize, sent: usize) -> &mut Self {
+        add(&mut self.sent.injected, sent);
+        self.ends_by_rule(reason, Disposition::Consumed, received)
+    }
+
+    /// A frame was received and held, and an approved answer of a model ended it.
+    pub fn asks(&mut self, reason: Anomaly, len: usize, action: ActionKind) -> &mut Self {
+        self.seen[reason as usize] += 1;
+        self.diverts[reason as usize].held += 1;
+        self.receives(len).applies(reason, action)
+    }
+
     /// One more received frame of this length has not ended yet.
     pub fn holds(&mut self, len: usize) -> &mut Self {
         add(&mut self.held, len);
@@ -142,6 +168,7 @@ pub fn all(stats: &Stats) -> Vec<(String, u64)> {
         injected_lost,
         events_lost,
         flows_forgotten,
+        rules,
     } = stats;
     let mut list = Vec::with_capacity(700);
     let mut put = |name: String, value: u64| list.push((name, value));
@@ -193,6 +220,33 @@ pub fn all(stats: &Stats) -> Vec<(String, u64)> {
     put("injected_lost".into(), *injected_lost);
     put("events_lost".into(), *events_lost);
     put("flows_forgotten".into(), *flows_forgotten);
+    let RuleCount {
+        proposed,
+        forgotten,
+        disagreed,
+        concordant,
+        installed,
+        activated,
+        retired,
+        refused,
+        shadowed,
+        sampled,
+        misfits,
+    } = rules;
+    let numbers = [
+        ("proposed", proposed),
+        ("forgotten", forgotten),
+        ("disagreed", disagreed),
+        ("concordant", concordant),
+        ("installed", installed),
+        ("activated", activated),
+        ("shadowed", shadowed),
+        ("sampled", sampled),
+        ("misfits", misfits),
+    ];
+    numbers.into_iter().for_each(|(name, &n)| put(names("rules", name), n));
+    Retirement::ALL.iter().zip(retired).for_each(|(r, &n)| put(names("rules.retired", r.name()), n));
+    RuleRefusal::ALL.iter().zip(refused).for_each(|(r, &n)| put(names("rules.refused", r.name()), n));
     list
 }
 

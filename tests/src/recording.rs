@@ -4,7 +4,10 @@
 
 use crate::sim::{Divert, Sent, Sim};
 use smoltcp::time::Instant;
-use stack::{Action, ActionKind, Anomaly, Answer, Config, DivertId, EchoDelta, Event, PortId, Source, Stats};
+use stack::answer::{Advice, Lifetime, Scope};
+use stack::{
+    Action, ActionKind, Anomaly, Answer, Config, DivertId, EchoDelta, Event, PortId, Source, Stats, Witness,
+};
 use std::fmt::Write;
 
 /// What happened at one time.
@@ -31,6 +34,10 @@ pub struct Said {
     pub reason: Anomaly,
     /// As in [`Answer`].
     pub source: Source,
+    /// As in [`Answer`].
+    pub advice: Option<Advice>,
+    /// As in [`Answer`].
+    pub witness: Witness,
     /// What to do.
     pub kind: ActionKind,
     /// For [`ActionKind::EchoReply`].
@@ -48,8 +55,8 @@ impl Said {
             Action::Inject { port, frame } => inject = Some((port, frame.to_vec())),
             _ => {}
         }
-        let Answer { id, nonce, reason, action, source } = *answer;
-        Self { id, nonce, reason, source, kind: action.kind(), delta, inject }
+        let Answer { id, nonce, reason, action, source, advice, witness } = *answer;
+        Self { id, nonce, reason, source, advice, witness, kind: action.kind(), delta, inject }
     }
 
     fn action(&self) -> Action<'_> {
@@ -61,8 +68,8 @@ impl Said {
     }
 
     fn answer(&self) -> Answer<'_> {
-        let Self { id, nonce, reason, source, .. } = *self;
-        Answer { id, nonce, reason, source, action: self.action() }
+        let Self { id, nonce, reason, source, advice, witness, .. } = *self;
+        Answer { id, nonce, reason, source, advice, witness, action: self.action() }
     }
 }
 
@@ -167,7 +174,10 @@ impl Recording {
                 Step::Poll => writeln!(text, "{at} poll"),
                 Step::Abandon(id) => writeln!(text, "{at} abandon {id}"),
                 Step::Answer(said) => {
-                    let Said { id, nonce, reason, source, kind, delta, inject } = said;
+                    let Said { id, nonce, reason, source, advice, witness, kind, delta, inject } = said;
+                    let advice =
+                        advice.map_or("-".into(), |said| format!("{}/{}", said.scope, said.lifetime));
+                    let witness = format!("{}/{:x}", witness.backend, witness.prompt);
                     let source = if *source == Source::Model { "model" } else { "cache" };
                     let bytes = match (delta, inject) {
                         (Some(d), _) => {
@@ -176,7 +186,10 @@ impl Recording {
                         (_, Some((port, frame))) => format!("{port} {}", hex(frame)),
                         _ => String::new(),
                     };
-                    writeln!(text, "{at} answer {id} {nonce} {reason} {source} {kind} {bytes}")
+                    writeln!(
+                        text,
+                        "{at} answer {id} {nonce} {reason} {source} {advice} {witness} {kind} {bytes}"
+                    )
                 }
             };
         }
@@ -215,6 +228,17 @@ fn parse(line: &str) -> Option<(Instant, Step)> {
             let nonce = words.next()?.parse().ok()?;
             let reason = Anomaly::from_name(words.next()?)?;
             let source = if words.next()? == "model" { Source::Model } else { Source::Cache };
+            let advice = match words.next()? {
+                "-" => None,
+                word => {
+                    let (scope, lifetime) = word.split_once('/')?;
+                    let (scope, lifetime) = (Scope::from_name(scope)?, Lifetime::from_name(lifetime)?);
+                    Some(Advice { scope, lifetime })
+                }
+            };
+            let (backend, prompt) = words.next()?.split_once('/')?;
+            let prompt = u64::from_str_radix(prompt, 16).ok()?;
+            let witness = Witness { backend: backend.parse().ok()?, prompt };
             let kind = ActionKind::from_name(words.next()?)?;
             let (mut delta, mut inject) = (None, None);
             match kind {
@@ -234,7 +258,7 @@ fn parse(line: &str) -> Option<(Instant, Step)> {
                 }
                 _ => {}
             }
-            Step::Answer(Said { id, nonce, reason, source, kind, delta, inject })
+            Step::Answer(Said { id, nonce, reason, source, advice, witness, kind, delta, inject })
         }
         _ => return None,
     };

@@ -12,7 +12,7 @@ use stack::frame::FRAME_MAX;
 use stack::stats::Path;
 use stack::{
     Action, Answer, Config, Diverted, Event, FrameBuf, Origin, PortConfig, PortId, Rejection, ReversePath,
-    Route, Router, Source, Stats, Target, Verdict,
+    Route, Router, Source, Stats, Target, Verdict, Witness,
 };
 
 /// Bytes of a VLAN tag.
@@ -47,6 +47,8 @@ impl Divert {
             reason: self.about.class.reason,
             action,
             source: Source::Model,
+            advice: None,
+            witness: Witness { backend: 0, prompt: 0 },
         }
     }
 }
@@ -176,9 +178,12 @@ impl Sim {
     pub fn send_with_room(&mut self, port: u8, frame: &[u8], room: usize) -> Verdict {
         let mut buffer = [&vec![0xaa; room], frame].concat();
         let mut in_place = FrameBuf::with_room(&mut buffer, room, frame.len());
+        let ruled = |router: &Router<'_>| router.stats().by_path(Path::Rule).frames;
+        let before = ruled(&self.router);
         let verdict = self.router.handle_frame(self.now, PortId(port), &mut in_place);
         if let Verdict::Forward { port } = verdict {
-            let origin = Origin::Forwarded { received_len: frame.len(), path: Path::Fast };
+            let path = if ruled(&self.router) > before { Path::Rule } else { Path::Fast };
+            let origin = Origin::Forwarded { received_len: frame.len(), path };
             self.out.push(Sent { port, origin, bytes: in_place.bytes().to_vec() });
         }
         self.settle();
@@ -250,6 +255,16 @@ impl Sim {
             assert!(again.is_none_or(|again| again > self.now), "at {} called for {again:?}", self.now);
         }
         self.now = self.now.max(end);
+    }
+
+    /// Lets time pass without calling the router, however much it asks to be called: its owner is late.
+    pub fn pass(&mut self, duration: Duration) {
+        self.now += duration;
+    }
+
+    /// Counters are compared with what they are now.
+    pub fn look(&mut self) {
+        self.seen = self.router.snapshot();
     }
 
     /// Drains what the router wants to send, and checks its books.

@@ -12,6 +12,8 @@ pub const SIZES: Sizes = Sizes {
     waiting: 16,
     diverts: 256,
     flows: 256,
+    rules: 256,
+    candidates: 32,
     transmit: 64,
     events: 256,
     echoes: 4,

@@ -9,12 +9,16 @@ use pktgen::{Family, Generated, Generator, Mix, World, oracle};
 use smoltcp::time::Duration;
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 use stack::answer::frame_check::well_formed;
+use stack::answer::{Advice, Lifetime, Scope};
+use stack::rules::{Content, Edit, Edits, Match, Reply, RuleAction};
+use stack::stats::Path;
 use stack::{
-    Action, ActionKind, Anomaly, Approved, Config, EchoDelta, Mode, Origin, PortId, Posture, Rate, Route,
-    Target,
+    Action, ActionKind, Anomaly, Answer, Approved, ClassKey, Config, Direction, EchoDelta, Mode, Origin,
+    PortId, Posture, Rate, Route, RuleSpec, Source, Target,
 };
+use tests::rules::{operators, subject};
 use tests::storage::Sizes;
-use tests::{Divert, Sim};
+use tests::{Divert, Sim, forged};
 
 /// Operations on each router.
 const OPERATIONS: usize = 300;
@@ -27,18 +31,22 @@ fn setting(name: &str, default: u64) -> u64 {
 fn nothing_panics_and_the_books_balance_whatever_happens() {
     let (seed, routers) = (setting("SOFTROUTER_SEED", 1), setting("SOFTROUTER_ROUTERS", 2_000));
     println!("seed {seed}, {routers} routers, {OPERATIONS} operations each");
-    let mut injected = 0;
+    let (mut injected, mut ruled) = (0, 0);
     for index in 0..routers {
         let mut rng = rng_for(seed, 0x6368_616f, index);
         // If it fails, this is how to see it again.
         println!("router {index}");
-        injected += one_router(&mut rng, seed ^ index);
+        let counts = one_router(&mut rng, seed ^ index);
+        injected += counts.0;
+        ruled += counts.1;
     }
+    println!("{injected} frames made by answers, {ruled} ended by rules");
     assert!(injected * 50 > routers, "{injected} frames injected by {routers} routers");
+    assert!(ruled * 2 > routers, "{ruled} frames ended by the rules of {routers} routers");
 }
 
-/// Lives through one router's random life; how many frames it injected.
-fn one_router(rng: &mut impl Draw, seed: u64) -> u64 {
+/// Lives through one router's random life; how many frames answers made, and how many ended as rules said.
+fn one_router(rng: &mut impl Draw, seed: u64) -> (u64, u64) {
     let mut world = World::with_ports(2 + rng.below(3) as u8);
     for port in &mut world.ports {
         port.mtu = *rng.pick(&[1280, 1281, 1400, 1500, 1514]);
@@ -49,6 +57,8 @@ fn one_router(rng: &mut impl Draw, seed: u64) -> u64 {
         waiting: *rng.pick(&[0, 1, 3, 16]),
         diverts: 64,
         flows: 64,
+        rules: *rng.pick(&[0, 8, 64]),
+        candidates: rng.below(5),
         transmit: *rng.pick(&[1, 2, 8, 64]),
         events: *rng.pick(&[0, 1, 64]),
         routes_index: [0, 17][rng.below(2)],
@@ -63,7 +73,13 @@ fn one_router(rng: &mut impl Draw, seed: u64) -> u64 {
     }
     let (mut diverts, mut approved, mut injected) = (Vec::<Divert>::new(), Vec::<Approved>::new(), 0);
     for _ in 0..OPERATIONS {
-        match rng.below(16) {
+        match rng.below(18) {
+            16 | 17 => change_rules(&mut sim, &diverts, rng),
+            // Again what the slow path got: a rule may be about it.
+            0 | 1 if !diverts.is_empty() => {
+                let divert = rng.pick(&diverts[diverts.len().saturating_sub(8)..]);
+                let _ = sim.send(divert.about.port().0, &divert.bytes);
+            }
             0..=5 => {
                 let made = frame(&generator, rng);
                 let _ = sim.send(made.port, &made.bytes);
@@ -87,17 +103,26 @@ fn one_router(rng: &mut impl Draw, seed: u64) -> u64 {
         }
         sim.settle();
         for sent in sim.transmitted() {
-            if let Origin::Injected(_) = sent.origin {
-                let mtu = sim.router.config().ports[sent.port.index()].mtu;
-                assert_eq!(well_formed(&sent.bytes, mtu), Ok(()), "{:02x?}", sent.bytes);
-                injected += 1;
+            let mtu = sim.router.config().ports[sent.port.index()].mtu;
+            match sent.origin {
+                Origin::Injected(_) => {
+                    assert_eq!(well_formed(&sent.bytes, mtu), Ok(()), "{:02x?}", sent.bytes);
+                    injected += 1;
+                }
+                // A template answers an unknown EtherType with the same one.
+                Origin::Ruled(_) => {
+                    let is_ip = matches!(sent.bytes[12..14], [8, 0] | [0x86, 0xdd]);
+                    let right = well_formed(&sent.bytes, mtu).is_ok() == is_ip;
+                    assert!(right && sent.bytes.len() <= 14 + mtu, "{:02x?}", sent.bytes);
+                }
+                Origin::Forwarded { .. } | Origin::Fragment | Origin::Originated => {}
             }
         }
     }
     // In the end nothing is held: neither by the slow path nor by the waiting room.
     sim.advance(Duration::from_secs(3_600));
     assert!(sim.router.is_settled(), "{:?}", sim.router.stats().held);
-    injected
+    (injected, sim.router.stats().by_path(Path::Rule).frames)
 }
 
 fn randomise(config: &mut Config, rng: &mut impl Draw) {
@@ -120,6 +145,12 @@ fn randomise(config: &mut Config, rng: &mut impl Draw) {
     limits.neighbor_lifetime = Duration::from_millis(*rng.pick(&[1, 10, 60_000]));
     limits.arp_interval = Duration::from_millis(*rng.pick(&[1, 10, 1_000]));
     limits.arp_attempts = *rng.pick(&[1, 3, 255]);
+    let rules = &mut config.rules;
+    rules.concordance = *rng.pick(&[0, 1, 1, 3, 255]);
+    rules.shadow = Duration::from_millis(*rng.pick(&[0, 10, 5_000]));
+    rules.idle = Duration::from_millis(*rng.pick(&[0, 1, 10_000]));
+    rules.masks = *rng.pick(&[0, 1, 64]);
+    rules.sample_one_in = *rng.pick(&[0, 0, 1, 3]);
 }
 
 /// A frame of any kind, perhaps with some more bytes turned over.
@@ -157,7 +188,9 @@ fn approve(sim: &mut Sim, diverts: &[Divert], approved: &mut Vec<Approved>, rng:
         ActionKind::Inject => Action::Inject { port: PortId(rng.below(4) as u8), frame: &proposed },
         kind => kind.symbolic().unwrap_or(Action::Drop),
     };
-    let mut answer = divert.answer(action);
+    let advice = Advice { scope: *rng.pick(Scope::ALL), lifetime: *rng.pick(Lifetime::ALL) };
+    let source = *rng.pick(&[Source::Model, Source::Model, Source::Cache]);
+    let mut answer = Answer { advice: (!rng.one_in(4)).then_some(advice), source, ..divert.answer(action) };
     match rng.below(12) {
         0 => answer.nonce ^= 1 << rng.below(32),
         1 => answer.reason = *rng.pick(Anomaly::ALL),
@@ -166,6 +199,57 @@ fn approve(sim: &mut Sim, diverts: &[Divert], approved: &mut Vec<Approved>, rng:
         _ => {}
     }
     approved.extend(sim.router.approve(sim.now(), &answer));
+}
+
+/// What the operator does to rules: any rule about one of the latest diverts, or the end of one.
+fn change_rules(sim: &mut Sim, diverts: &[Divert], rng: &mut impl Draw) {
+    let ids: Vec<_> = sim.router.rules().map(|rule| rule.id).collect();
+    match rng.below(12) {
+        0 if !ids.is_empty() => drop(sim.router.pin_rule(*rng.pick(&ids), rng.one_in(2))),
+        1 if !ids.is_empty() => assert!(sim.router.revoke_rule(*rng.pick(&ids))),
+        2 if rng.one_in(4) => drop(sim.router.flush_rules()),
+        _ if !diverts.is_empty() => {
+            let divert = rng.pick(&diverts[diverts.len().saturating_sub(8)..]);
+            let scope = *rng.pick(&[Scope::Class, Scope::Source, Scope::Flow]);
+            let matches = Match { class: divert.about.class.clone(), subject: subject(scope, &divert.bytes) };
+            let action = if rng.one_in(2) {
+                forged::action(divert.about.class.direction, rng)
+            } else {
+                right_action(&divert.about.class)
+            };
+            let per_second = rng.below(100) as u32;
+            let spec = operators(matches, action.clone());
+            let content = Content {
+                priority: rng.byte(),
+                action,
+                meter: (!rng.one_in(3)).then(|| Rate { per_second, burst: rng.below(20) as u32 }),
+                sample_one_in: *rng.pick(&[0, 0, 1, 3]),
+            };
+            let idle = Duration::from_millis(*rng.pick(&[0, 1, 1_000]));
+            let lifetime = Duration::from_millis(*rng.pick(&[0, 1, 20_000, 86_400_000, u64::MAX / 1_000]));
+            let spec = RuleSpec { content, idle, lifetime, pinned: rng.one_in(8), ..spec };
+            // There may be no such rule.
+            let _ = sim.router.install_rule(sim.now(), spec);
+        }
+        _ => {}
+    }
+}
+
+/// What the oracle would have done with the class.
+fn right_action(class: &ClassKey) -> RuleAction {
+    let with = |edit| match class.direction {
+        Direction::Transit => RuleAction::Forward(Edits { edit, dscp: None }),
+        Direction::ToSelf => RuleAction::Deliver(Edits { edit, dscp: None }),
+    };
+    match oracle::triage(class) {
+        ActionKind::Forward => with(Edit::None),
+        ActionKind::StripTag => with(Edit::StripTag),
+        ActionKind::Decapsulate => with(Edit::Decapsulate),
+        ActionKind::ClearOptions => with(Edit::ClearOptions),
+        ActionKind::TimestampReply => RuleAction::Reply(Reply::Timestamp),
+        ActionKind::ParameterProblem => RuleAction::Reply(Reply::ParameterProblem),
+        ActionKind::Drop | ActionKind::EchoReply | ActionKind::Inject => RuleAction::Drop,
+    }
 }
 
 /// The header bytes of the right reply, from scratch.

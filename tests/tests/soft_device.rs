@@ -62,7 +62,8 @@ fn divert(device: &mut Wrapped) -> Option<Diverted> {
 
 fn answer(device: &mut Wrapped, now: Instant, diverted: &Diverted, action: Action<'_>) {
     let Diverted { id, nonce, .. } = *diverted;
-    let answer = Answer { id, nonce, reason: diverted.reason(), action, source: Source::Model };
+    let (source, advice, witness) = (Source::Model, None, Default::default());
+    let answer = Answer { id, nonce, reason: diverted.reason(), action, source, advice, witness };
     let approved = device.router_mut().approve(now, &answer).expect("a right answer");
     device.router_mut().apply(now, approved).expect("in time");
 }

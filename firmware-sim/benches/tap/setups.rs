@@ -235,7 +235,7 @@ addresses = ["10.0.2.1/24"]
 
 fn softrouter(ports: [Tap; 2], stop: &AtomicBool, cpus: Cpus) -> Result<Box<Stats>, Failure> {
     let config = config::parse("bench", CONFIG, Clock::secret(), None)?;
-    let router = Router::new(config.router.clone(), storage::storage(&config.router.limits, config.flows))?;
+    let router = Router::new(config.router.clone(), storage::storage(&config.router.limits, config.tables))?;
     let ports = ports.map(|tap| Box::new(tap) as Box<dyn Port>).into();
     let (backends, service) = (config.slow_path.open(PingTask::default())?, config.slow_path.service());
     let mut owner = EventLoop::new(router, ports, backends, service, Clock::start(), None)?;

@@ -19,6 +19,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) limits: LimitsTable,
     #[serde(default)]
+    pub(super) rules: RulesTable,
+    #[serde(default)]
+    pub(super) control: ControlTable,
+    #[serde(default)]
     pub(super) backend: Vec<BackendEntry>,
     #[serde(default)]
     pub(super) slow_path: SlowPathTable,
@@ -105,6 +109,26 @@ pub(super) struct RouteEntry {
     pub(super) port: Option<Spanned<String>>,
     #[serde(rename = "type")]
     pub(super) kind: Option<Spanned<String>>,
+}
+
+/// `[rules]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RulesTable {
+    pub(super) concordance: Option<Spanned<u32>>,
+    pub(super) shadow_ms: Option<Spanned<u32>>,
+    pub(super) idle_s: Option<Spanned<u32>>,
+    pub(super) most: Option<Spanned<u32>>,
+    pub(super) masks: Option<Spanned<u32>>,
+    pub(super) sample_one_in: Option<Spanned<u32>>,
+    pub(super) file: Option<String>,
+}
+
+/// `[control]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ControlTable {
+    pub(super) socket: Option<String>,
 }
 
 /// `[limits]`

@@ -1,13 +1,14 @@
-//! `[limits]`: the defaults, adapted to the backend, then what the file says.
+//! `[limits]` and `[rules]`: the defaults, adapted to the backend, then what the file says.
 
 use super::FileError;
 use super::file::File;
 use super::locator::Locator;
 use crate::slow_path::suit_servers;
-use crate::storage::FLOWS;
+use crate::storage::Tables;
 use smoltcp::time::Duration;
-use stack::Limits;
 use stack::divert::MAX_SLOTS;
+use stack::rules::MAX_CONCORDANCE;
+use stack::{Limits, RuleLimits};
 use std::ops::RangeInclusive;
 use toml::Spanned;
 
@@ -62,10 +63,38 @@ pub(super) fn limits(at: &Locator<'_>, file: &File, local: bool) -> Result<Limit
     Ok(limits)
 }
 
-/// How many flows of diverted frames are remembered.
-pub(super) fn flows(at: &Locator<'_>, file: &File) -> Result<usize, FileError> {
-    let value = at.limit("flows", &file.limits.flows, &(8..=1 << 24))?;
-    Ok(value.map_or(FLOWS, |value| value as usize))
+/// How rules are learnt and kept: the defaults, then what the file says.
+pub(super) fn rules(at: &Locator<'_>, file: &File) -> Result<RuleLimits, FileError> {
+    let mut rules = RuleLimits::default();
+    let from = &file.rules;
+    if let Some(value) = at.number("rules.concordance", &from.concordance, &(0..=MAX_CONCORDANCE as u32))? {
+        rules.concordance = value as u8;
+    }
+    if let Some(value) = at.number("rules.shadow_ms", &from.shadow_ms, &(0..=3_600_000))? {
+        rules.shadow = Duration::from_millis(value.into());
+    }
+    if let Some(value) = at.number("rules.idle_s", &from.idle_s, &(1..=86_400))? {
+        rules.idle = Duration::from_secs(value.into());
+    }
+    if let Some(value) = at.number("rules.masks", &from.masks, &(1..=u32::MAX))? {
+        rules.masks = value as usize;
+    }
+    if let Some(value) = at.number("rules.sample_one_in", &from.sample_one_in, &(0..=u32::MAX))? {
+        rules.sample_one_in = value;
+    }
+    Ok(rules)
+}
+
+/// How many flows of diverted frames are remembered, and how many rules there may be.
+pub(super) fn tables(at: &Locator<'_>, file: &File) -> Result<Tables, FileError> {
+    let mut tables = Tables::default();
+    if let Some(value) = at.limit("flows", &file.limits.flows, &(8..=1 << 24))? {
+        tables.flows = value as usize;
+    }
+    if let Some(value) = at.number("rules.most", &file.rules.most, &(8..=1 << 20))? {
+        tables.rules = value as usize;
+    }
+    Ok(tables)
 }
 
 impl Locator<'_> {
@@ -73,6 +102,16 @@ impl Locator<'_> {
     fn limit(
         &self,
         name: &str,
+        value: &Option<Spanned<u32>>,
+        range: &RangeInclusive<u32>,
+    ) -> Result<Option<u32>, FileError> {
+        self.number(&format!("limits.{name}"), value, range)
+    }
+
+    /// The value of a field, if the file has it.
+    fn number(
+        &self,
+        field: &str,
         value: &Option<Spanned<u32>>,
         range: &RangeInclusive<u32>,
     ) -> Result<Option<u32>, FileError> {
@@ -88,6 +127,6 @@ impl Locator<'_> {
             u32::MAX => format!("take {least} or more"),
             most => format!("take {least} to {most}"),
         };
-        Err(self.error(spanned.span(), format!("limits.{name}"), problem, &remedy))
+        Err(self.error(spanned.span(), field.into(), problem, &remedy))
     }
 }

@@ -29,6 +29,25 @@ fn the_example_loads() {
     );
 }
 
+#[test]
+fn rules_and_control_are_read() {
+    let config = load_text(EXAMPLE).unwrap();
+    let defaults = stack::RuleLimits::default();
+    assert_eq!(
+        format!("{:?}", config.router.rules),
+        format!("{defaults:?}"),
+        "the example shows the defaults"
+    );
+    assert_eq!((config.tables, config.rules_file, config.control_socket), (Tables::default(), None, None));
+    let text = EXAMPLE.replace("# file =", "file =").replace("# socket =", "socket =");
+    let config = load_text(&text).unwrap();
+    assert_eq!(config.rules_file, Some("rules.json".into()));
+    assert_eq!(config.control_socket, Some("/run/softrouter.sock".into()));
+    mistake("concordance = 3", "concordance = 9", "rules.concordance", "too large");
+    mistake("most = 16384", "most = 7", "rules.most", "too small");
+    mistake("# socket =", "sockets =", "control.sockets", "unknown field");
+}
+
 /// `from` must be in the example; `to` replaces it. The error is expected on the line of `to`.
 #[track_caller]
 fn mistake(from: &str, to: &str, field: &str, problem: &str) {

@@ -2,7 +2,7 @@
 
 use super::ExamError;
 use super::items::{Part, Question, Source};
-use crate::storage::{FLOWS, storage};
+use crate::storage::{Tables, storage};
 use llm_slowpath::prompt::tokens::{self, Task};
 use pcap_file::DataLink;
 use pcap_file::pcap::PcapReader;
@@ -153,6 +153,6 @@ fn router(posture: Posture) -> Router<'static> {
         port.ipv6.push(Ipv6Cidr::new(ipv6, 64)).expect("room for one address");
         config.ports.push(port).expect("room for two ports");
     }
-    let storage = storage(&config.limits, FLOWS);
+    let storage = storage(&config.limits, Tables::default());
     Router::new(config, storage).expect("the configuration is sound")
 }

@@ -13,6 +13,7 @@ use crate::lab::capture::Capture;
 use crate::port::{Port, memory};
 use crate::recording::{self, Header, MadeFrom, RecordedRouter, Recorder, config_hash};
 use crate::report::Outcome;
+use crate::rules::{Names, RulesPlan, Upkeep, UpkeepError};
 use crate::slow_path::{SlowPathPlan, suit_servers};
 use crate::storage;
 use llm_slowpath::{PingTask, SetupError};
@@ -59,6 +60,8 @@ pub struct LabPlan {
     pub capture: Option<PathBuf>,
     /// Where the recording goes.
     pub record: Option<PathBuf>,
+    /// Where rules are kept, and the control socket.
+    pub rules: RulesPlan,
 }
 
 /// Why the lab could not run.
@@ -76,6 +79,9 @@ pub enum LabError {
     /// The owner loop failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
+    /// The control socket or the rules file cannot be had.
+    #[error(transparent)]
+    Rules(#[from] UpkeepError),
     /// A socket, thread or file was refused.
     #[error("{what}: {source}")]
     Io {
@@ -193,6 +199,7 @@ pub(crate) fn router_config(posture: Posture, ping: bool, remote: bool, mut conf
 /// # Errors
 /// See [`LabError`].
 pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> {
+    let upkeep = Upkeep::prepare(&plan.rules)?;
     let bench = set_up(plan)?;
     let clock = Clock::start();
     let made_from = LabConfig::of(plan);
@@ -206,14 +213,19 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
         Recorder::create(path, &header, names).map_err(failed(path.display().to_string()))
     });
     let recorder = recorder.transpose()?;
-    let storage = storage::storage(&config.limits, storage::FLOWS);
-    let router = RecordedRouter::new(Router::new(config, storage)?, recorder);
+    let storage = storage::storage(&config.limits, storage::Tables::default());
+    let mut router = RecordedRouter::new(Router::new(config, storage)?, recorder);
+    // Both interfaces may have one name, each in a namespace of its own.
+    let names = [HostPlan::client(), HostPlan::server()].map(|host| host.name);
+    let (desk, opening) = upkeep.load(clock, &mut router, Names::of(&names, &plan.slow_path))?;
     let backends = plan.slow_path.open(plan.ping_task)?;
     let log = plan.decision_log.as_ref().map(|path| {
         DecisionLog::open(path, hash, &plan.slow_path.list()).map_err(failed(path.display().to_string()))
     });
     let mut owner =
         EventLoop::new(router, bench.ports, backends, plan.slow_path.service(), clock, log.transpose()?)?;
+    owner.open_desk(desk);
+    let control = opening.serve(clock, owner.waker())?;
     let loop_stop = Arc::new(AtomicBool::new(false));
     let ticker = Ticker::default();
     let (inner_stop, inner_ticker) = (Arc::clone(&loop_stop), ticker.clone());
@@ -232,6 +244,8 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     let elapsed = started.elapsed();
     loop_stop.store(true, Ordering::Relaxed);
     let (mut owner, result) = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    drop(control);
+    owner.close_desk();
     let recording = owner.end_recording(result.is_ok());
     result?;
     let captured = bench.captures.into_iter().map(Capture::finish).collect::<io::Result<Vec<_>>>();

@@ -9,7 +9,7 @@ use crate::config::{self, FileError};
 use crate::hex::hex;
 use crate::lab;
 use crate::run;
-use crate::storage::{FLOWS, storage};
+use crate::storage::{Tables, storage};
 use llm_slowpath::PingTask;
 use llm_slowpath::backend::{embedded, tools};
 use llm_slowpath::prompt::canonical::Canonical;
@@ -191,7 +191,7 @@ fn router(plan: &PromptPlan) -> Result<(Router<'static>, PromptOptions), PromptE
     let Some(path) = &plan.config else {
         let mut config = lab::run::router_config(Posture::Balanced, false, false, Config::new(0));
         adjust(&mut config, plan)?;
-        let storage = storage(&config.limits, FLOWS);
+        let storage = storage(&config.limits, Tables::default());
         return Ok((Router::new(config, storage)?, options));
     };
     let (mut config, _) = config::load(path, 0, None)?;

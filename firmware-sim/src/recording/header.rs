@@ -113,7 +113,7 @@ impl Header {
                     .router(self.secret, self.midnight_offset_ms)
                     .ok_or_else(|| damaged("no such posture".into()))?;
                 let hash = config_hash(&config, &[], &[]);
-                let storage = storage::storage(&config.limits, storage::FLOWS);
+                let storage = storage::storage(&config.limits, storage::Tables::default());
                 (Router::new(config, storage).map_err(|error| damaged(error.to_string()))?, hash)
             }
         };
@@ -130,12 +130,12 @@ impl Header {
 /// A hash of everything that the operator told the router, and of its tables' sizes: the same in every run.
 pub fn config_hash(config: &Config, routes: &[Route<Ipv4Address>], routes_v6: &[Route<Ipv6Address>]) -> u64 {
     let config = Config { secret: 0, midnight_offset_ms: None, ..config.clone() };
-    let sizes = storage::sizes(&config.limits, storage::FLOWS);
+    let sizes = storage::sizes(&config.limits, storage::Tables::default());
     fnv(&format!("{config:?}{sizes:?}{routes:?}{routes_v6:?}"))
 }
 
 /// FNV-1a: the standard library's hashes may change with its version.
-pub(super) fn fnv(text: &str) -> u64 {
+pub(crate) fn fnv(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }

@@ -12,6 +12,7 @@ mod step;
 mod tests;
 mod write;
 
+pub(crate) use header::fnv;
 pub use header::{Header, MadeFrom, config_hash};
 pub use read::ReadError;
 pub use replay::{Difference, Report, replay};

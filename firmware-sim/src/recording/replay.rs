@@ -2,11 +2,12 @@
 
 use super::read::{Next, ReadError, Reader};
 use super::router::counters_hash;
-use super::step::{Call, Step, origin, outcome};
+use super::step::{Call, Step, installed, origin, outcome, rule};
 use crate::hex::hex;
 use serde::Serialize;
 use smoltcp::time::Instant;
 use stack::frame::FRAME_MAX;
+use stack::rules::RuleId;
 use stack::{Approved, FrameBuf, PortId, Router, Transmit, Verdict};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -348,6 +349,23 @@ impl Replayer {
                     return Err(Failure::Damaged("no such frame was forwarded".into()));
                 }
                 self.router.unforwarded(received_len, sent_len);
+            }
+            Call::InstallRule { rule: form, outcome: recorded } => {
+                let spec = rule(&form).map_err(|problem| Failure::Damaged(problem.to_string()))?;
+                let result = self.router.install_rule(at, spec);
+                same("the installation of a rule", &recorded, &installed(&result), String::clone)?;
+            }
+            Call::PinRule { rule, pinned, found } => {
+                let replayed = self.router.pin_rule(RuleId(rule), pinned);
+                same(&format!("pinning rule {rule}"), &found, &replayed, bool::to_string)?;
+            }
+            Call::RevokeRule { rule, found } => {
+                let replayed = self.router.revoke_rule(RuleId(rule));
+                same(&format!("revoking rule {rule}"), &found, &replayed, bool::to_string)?;
+            }
+            Call::FlushRules { flushed } => {
+                let replayed = self.router.flush_rules();
+                same("rules that were flushed", &flushed, &replayed, usize::to_string)?;
             }
             Call::End { counters } => {
                 self.is_drained()?;

@@ -1,13 +1,14 @@
 //! A router of which every call that changes it is recorded, if so wished: none can be forgotten.
 
 use super::header::fnv;
-use super::step::{Call, Id, Said, origin, outcome};
+use super::step::{Call, Id, Said, installed, origin, outcome, rule_text};
 use super::write::{Recorder, Written};
 use smoltcp::time::Instant;
 use stack::frame::FRAME_MAX;
+use stack::rules::{RuleId, RuleRefusal};
 use stack::{
-    Answer, Approved, DivertId, Diverted, Event, FrameBuf, PortId, Rejection, Router, Stats, Transmit,
-    Verdict,
+    Answer, Approved, DivertId, Diverted, Event, FrameBuf, PortId, Rejection, Router, RuleSpec, Stats,
+    Transmit, Verdict,
 };
 use std::ops::Deref;
 
@@ -134,7 +135,7 @@ impl RecordedRouter {
     pub fn approve(&mut self, now: Instant, answer: &Answer<'_>) -> Result<Approved, Rejection> {
         self.now = now;
         let result = self.router.approve(now, answer);
-        self.call(|| Call::Approve { answer: Said::of(answer), outcome: outcome(&result) });
+        self.call(|| Call::Approve { answer: Box::new(Said::of(answer)), outcome: outcome(&result) });
         result
     }
 
@@ -154,6 +155,41 @@ impl RecordedRouter {
         self.now = now;
         self.call(|| Call::HandleTimeout);
         self.router.handle_timeout(now);
+    }
+
+    /// [`Router::install_rule`].
+    ///
+    /// # Errors
+    /// The router's.
+    pub fn install_rule(&mut self, now: Instant, spec: RuleSpec) -> Result<RuleId, RuleRefusal> {
+        self.now = now;
+        let rule = self.recorder.is_some().then(|| rule_text(&spec));
+        let result = self.router.install_rule(now, spec);
+        if let Some(rule) = rule {
+            self.call(|| Call::InstallRule { rule, outcome: installed(&result) });
+        }
+        result
+    }
+
+    /// [`Router::pin_rule`].
+    pub fn pin_rule(&mut self, id: RuleId, pinned: bool) -> bool {
+        let found = self.router.pin_rule(id, pinned);
+        self.call(|| Call::PinRule { rule: id.0, pinned, found });
+        found
+    }
+
+    /// [`Router::revoke_rule`].
+    pub fn revoke_rule(&mut self, id: RuleId) -> bool {
+        let found = self.router.revoke_rule(id);
+        self.call(|| Call::RevokeRule { rule: id.0, found });
+        found
+    }
+
+    /// [`Router::flush_rules`].
+    pub fn flush_rules(&mut self) -> usize {
+        let flushed = self.router.flush_rules();
+        self.call(|| Call::FlushRules { flushed });
+        flushed
     }
 
     /// [`Router::poll_timeout`]. It changes nothing that a frame depends on, and is not recorded.

@@ -4,9 +4,15 @@
 //! between the frames.
 
 use crate::hex::{hex, unhex};
+use crate::rules::{Names, Problem, RuleForm, Times, form_of, spec_from};
 use llm_slowpath::{OwnedAction, OwnedAnswer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use stack::{Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Origin, PortId, Rejection, Source};
+use stack::answer::{Advice, Lifetime, Scope};
+use stack::rules::{RuleId, RuleRefusal};
+use stack::{
+    Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Origin, PortId, Rejection, RuleSpec, Source,
+    Witness,
+};
 use std::borrow::Cow;
 
 /// The envelope's only tag, 12, names the dissector (Wireshark `exported_pdu.h`); a tag 0 ends it.
@@ -41,7 +47,7 @@ pub(super) enum Call {
         id: Id,
     },
     Approve {
-        answer: Said,
+        answer: Box<Said>,
         outcome: String,
     },
     /// Of what was approved last.
@@ -55,6 +61,23 @@ pub(super) enum Call {
         received_len: usize,
         sent_len: usize,
     },
+    /// The rule has numbers for names, and the run's own times.
+    InstallRule {
+        rule: Box<RuleForm>,
+        outcome: String,
+    },
+    PinRule {
+        rule: u32,
+        pinned: bool,
+        found: bool,
+    },
+    RevokeRule {
+        rule: u32,
+        found: bool,
+    },
+    FlushRules {
+        flushed: usize,
+    },
     /// The run's end, with a hash of the counters.
     End {
         counters: String,
@@ -66,6 +89,27 @@ pub(super) fn outcome<T>(result: &Result<T, Rejection>) -> String {
     result.as_ref().map_or_else(|rejection| rejection.name(), |_| "ok").into()
 }
 
+/// How an installation ended.
+pub(super) fn installed(result: &Result<RuleId, RuleRefusal>) -> String {
+    match result {
+        Ok(id) => format!("rule {id}"),
+        Err(refusal) => refusal.name().into(),
+    }
+}
+
+/// A rule, as text.
+pub(super) fn rule_text(spec: &RuleSpec) -> Box<RuleForm> {
+    Box::new(form_of(spec, &Names::Numbers, &Times::OF_RUN))
+}
+
+/// The rule again.
+///
+/// # Errors
+/// What is no part of any rule.
+pub(super) fn rule(form: &RuleForm) -> Result<RuleSpec, Problem> {
+    spec_from(form, &mut Names::Numbers, &Times::OF_RUN)
+}
+
 /// Where a transmitted frame comes from.
 pub(super) fn origin(origin: Origin) -> Cow<'static, str> {
     match origin {
@@ -73,6 +117,7 @@ pub(super) fn origin(origin: Origin) -> Cow<'static, str> {
         Origin::Fragment => "fragment".into(),
         Origin::Originated => "originated".into(),
         Origin::Injected(id) => format!("injected {id}").into(),
+        Origin::Ruled(id) => format!("rule {id}").into(),
     }
 }
 
@@ -111,6 +156,11 @@ pub(super) struct Said {
     /// Of an injection: port, and the frame in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     inject: Option<(u8, String)>,
+    /// Scope and lifetime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    advice: Option<(String, String)>,
+    /// Backend, and the hash of the prompt in hexadecimal.
+    witness: (u16, String),
 }
 
 const MODEL: &str = "model";
@@ -142,6 +192,8 @@ impl Said {
             action: answer.action.kind().name().into(),
             delta,
             inject,
+            advice: answer.advice.map(|said| (said.scope.name().into(), said.lifetime.name().into())),
+            witness: (answer.witness.backend, format!("{:016x}", answer.witness.prompt)),
         }
     }
 
@@ -175,6 +227,18 @@ impl Said {
             (kind, None, None) if kind.symbolic().is_some() => OwnedAction::Symbolic(kind),
             _ => return Err(format!("the bytes do not belong to the action `{kind}`")),
         };
-        Ok(OwnedAnswer { id: self.id.0, nonce: self.nonce, reason, action, source })
+        let advice = match &self.advice {
+            None => None,
+            Some((scope, lifetime)) => {
+                let advice = Scope::from_name(scope).zip(Lifetime::from_name(lifetime));
+                let (scope, lifetime) = advice.ok_or_else(|| format!("`{scope} {lifetime}` is no advice"))?;
+                Some(Advice { scope, lifetime })
+            }
+        };
+        let (backend, prompt) = &self.witness;
+        let prompt =
+            u64::from_str_radix(prompt, 16).map_err(|_| format!("`{prompt}` is no prompt's hash"))?;
+        let witness = Witness { backend: *backend, prompt };
+        Ok(OwnedAnswer { id: self.id.0, nonce: self.nonce, reason, action, source, advice, witness })
     }
 }

@@ -26,11 +26,11 @@ impl fmt::Display for Outcome {
             }
         }
         if !self.repaired.is_empty() {
-            writeln!(f, "\nDiscretionary classes{:>41}{:>12}{:>12}", "sent", "injected", "received")?;
+            writeln!(f, "\nDiscretionary classes{:>41}{:>12}{:>12}", "sent", "served", "received")?;
             for line in &self.repaired {
-                let mark = if line.injected == line.received { "" } else { "  <-- NOT ALL" };
-                let (sent, injected, received) = (line.sent, line.injected, line.received);
-                writeln!(f, "  {:<52}{sent:>8}{injected:>12}{received:>12}{mark}", line.reason)?;
+                let mark = if line.served == line.received { "" } else { "  <-- NOT ALL" };
+                let (sent, served, received) = (line.sent, line.served, line.received);
+                writeln!(f, "  {:<52}{sent:>8}{served:>12}{received:>12}{mark}", line.reason)?;
             }
         }
         self.write_books(f)?;
@@ -71,8 +71,9 @@ impl Outcome {
             }
             writeln!(f, "{:>14}", row.values().map(|share| share.frames).sum::<u64>())?;
         }
-        writeln!(f, "  {:<12}{:>70}", "held", self.held)?;
-        writeln!(f, "  {:<12}{:>70}", "received", self.received.frames)?;
+        let width = 14 * (Path::ALL.len() + 1);
+        writeln!(f, "  {:<12}{:>width$}", "held", self.held)?;
+        writeln!(f, "  {:<12}{:>width$}", "received", self.received.frames)?;
         writeln!(
             f,
             "  sent: {} forwarded + {} originated + {} injected",
@@ -132,7 +133,7 @@ impl Outcome {
             write_latency(f, "divert to action (reception to send)", &self.divert_to_action_us)?;
         }
         write_latency(f, "model asked to model answered", &self.slow_path.model_us)?;
-        write!(f, "{}", self.slow_path)
+        write!(f, "{}{}", self.rules, self.slow_path)
     }
 }
 

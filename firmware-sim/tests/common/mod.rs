@@ -29,6 +29,9 @@ pub(crate) struct RunningRouter {
     _tap: Tap,
     child: Child,
     path: PathBuf,
+    /// Its control socket.
+    #[allow(dead_code, reason = "not every test that shares this file talks to the socket")]
+    pub(crate) socket: PathBuf,
 }
 
 impl RunningRouter {
@@ -40,10 +43,11 @@ impl RunningRouter {
         let ipv6 = client.ipv6.map(|plan| Ipv6Plan { prefix: 128, gateway: None, ..plan });
         let (host, tap) = Host::start(HostPlan { prefix: 32, gateway: None, ipv6, ..client }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_softrouter"));
-        command.args(["run", "--config"]).arg(&path).args(options);
+        let socket = path.with_extension("sock");
+        command.args(["run", "--config"]).arg(&path).arg("--control").arg(&socket).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = host.namespace().start_process(command).unwrap();
-        let router = Self { host, _tap: tap, child, path };
+        let router = Self { host, _tap: tap, child, path, socket };
         let deadline = Instant::now() + Duration::from_secs(10);
         let plan = router.host.plan();
         for (address, prefix) in [(plan.address.into(), 24), (plan.ipv6.unwrap().address.into(), 64)] {

@@ -14,7 +14,7 @@ pub mod worth;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState};
 pub use budget::{Budget, BudgetLimits};
-pub use cache::{AnswerCache, CacheConfig, Cached};
+pub use cache::{AnswerCache, CacheConfig, Cached, Kept};
 pub use deadline::Deadline;
 pub use limiter::Limiter;
 pub use single_flight::{Boarding, SingleFlight};

@@ -218,7 +218,7 @@ pub(super) fn class_object(class: &ClassKey, offered: &[ActionKind]) -> Value {
         "latitude": latitude(row.latitude),
         "direction": class.direction.name(),
         "posture": class.posture.name(),
-        "fields": class.fields.iter().map(|f| (f.field.name().to_owned(), value(*f))).collect::<Map<_, _>>(),
+        "fields": class.fields.iter().map(|f| (f.field.name().to_owned(), field_value(*f))).collect::<Map<_, _>>(),
         "actions_offered": offered.iter().map(|action| action.name()).collect::<Vec<_>>(),
     })
 }
@@ -269,7 +269,7 @@ pub(super) fn hex(bytes: &[u8], between: &str) -> String {
 }
 
 /// A field's value in words where its number would need the code book.
-fn value(FieldValue { field, value }: FieldValue) -> Value {
+pub fn field_value(FieldValue { field, value }: FieldValue) -> Value {
     match field {
         Field::EtherType => format!("0x{value:04x}").into(),
         Field::LinkDestination => {

@@ -1,6 +1,7 @@
 //! Tests of the layers in the service: what they spare a model, and how each refusal and each ending is counted.
 
 use super::*;
+use crate::answer::OwnedAction;
 use crate::backend::LocalBackend;
 use crate::middleware::{BreakerConfig, BudgetLimits, CacheConfig, Values, Worth};
 use crate::price::{Price, UNIT};

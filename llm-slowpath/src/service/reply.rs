@@ -3,7 +3,6 @@
 use crate::answer::OwnedAnswer;
 use crate::error::SlowPathError;
 use crate::price::Cost;
-use stack::answer::Advice;
 use stack::{ClassKey, DivertId};
 use std::time::Instant;
 
@@ -16,8 +15,6 @@ pub struct Reply {
     pub answer: Result<OwnedAnswer, SlowPathError>,
     /// When it happened.
     pub times: Times,
-    /// How far the answer reaches, where the backend says so.
-    pub advice: Option<Advice>,
     /// How sure the model is, where the backend knows.
     pub probability: Option<f32>,
     /// Tokens that the model read; 0 without an answer.
@@ -30,6 +27,8 @@ pub struct Reply {
     pub prompt: Option<String>,
     /// What this frame has cost.
     pub cost: Cost,
+    /// A hash of the frame, where it was asked about by class; else 0.
+    pub frame: u64,
     /// The class that the answer serves, if it was asked for by class alone.
     pub class: Option<ClassKey>,
 }

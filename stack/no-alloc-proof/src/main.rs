@@ -1,4 +1,5 @@
-//! Proof that `stack` needs neither `std` nor an allocator: a router in static memory forwards one frame.
+//! Proof that `stack` needs neither `std` nor an allocator: a router in static memory forwards one frame, and one more as a
+//! rule says.
 //!
 //! Exits with 0 only if the frame left by the right port with the right bytes. `nm` must find no allocator in it.
 #![no_std]
@@ -9,13 +10,19 @@ use core::panic::PanicInfo;
 use managed::ManagedSlice;
 use smoltcp::iface::SocketStorage;
 use smoltcp::socket::udp::PacketMetadata;
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetAddress, Ipv4Address, Ipv4Cidr, Ipv6Address};
-use stack::divert::{DivertSlot, FlowSlot};
+use stack::divert::{DivertSlot, Field, FieldValue, FlowSlot};
 use stack::forward::{NeighborSlot, RouteSlot, TxSlot, WaitSlot};
 use stack::frame::FRAME_MAX;
 use stack::host::{HostStorage, ReassemblySlot, TcpStorage};
-use stack::{Config, Event, FrameBuf, PortConfig, PortId, Router, Storage, Verdict};
+use stack::rules::{
+    CandidateSlot, Content, Edit, Edits, Match, OPERATOR_PRIORITY, RuleAction, RuleHot, RuleOrigin, RuleSlot, RuleSpec,
+    Subject,
+};
+use stack::{
+    Anomaly, ClassKey, Config, Direction, Event, FrameBuf, PortConfig, PortId, Router, Storage, Verdict,
+};
 use static_cell::ConstStaticCell;
 
 const DIVERTS: usize = 16;
@@ -32,6 +39,10 @@ static PAGE_TX: ConstStaticCell<[u8; 512]> = ConstStaticCell::new([0; 512]);
 static WAITING: ConstStaticCell<[WaitSlot; 2]> = ConstStaticCell::new([WaitSlot::EMPTY; 2]);
 static DIVERTED: ConstStaticCell<[DivertSlot; DIVERTS]> = ConstStaticCell::new([DivertSlot::EMPTY; DIVERTS]);
 static FLOWS: ConstStaticCell<[FlowSlot; 64]> = ConstStaticCell::new([FlowSlot::EMPTY; 64]);
+static RULES: ConstStaticCell<[RuleSlot; 8]> = ConstStaticCell::new([RuleSlot::EMPTY; 8]);
+static RULE_HOT: ConstStaticCell<[RuleHot; 8]> = ConstStaticCell::new([RuleHot::EMPTY; 8]);
+static RULE_TAGS: ConstStaticCell<[u32; 8]> = ConstStaticCell::new([0; 8]);
+static CANDIDATES: ConstStaticCell<[CandidateSlot; 2]> = ConstStaticCell::new([CandidateSlot::EMPTY; 2]);
 static TRANSMIT: ConstStaticCell<[TxSlot; 4]> = ConstStaticCell::new([TxSlot::EMPTY; 4]);
 static EVENTS: ConstStaticCell<[Option<Event>; 8]> = ConstStaticCell::new([None; 8]);
 static SOCKETS: ConstStaticCell<[SocketStorage<'static>; 2]> = ConstStaticCell::new([SocketStorage::EMPTY; 2]);
@@ -70,6 +81,10 @@ fn storage() -> Storage<'static> {
         waiting: ManagedSlice::Borrowed(WAITING.take()),
         diverts: ManagedSlice::Borrowed(DIVERTED.take()),
         flows: ManagedSlice::Borrowed(FLOWS.take()),
+        rules: ManagedSlice::Borrowed(RULES.take()),
+        rule_hot: ManagedSlice::Borrowed(RULE_HOT.take()),
+        rule_tags: ManagedSlice::Borrowed(RULE_TAGS.take()),
+        candidates: ManagedSlice::Borrowed(CANDIDATES.take()),
         transmit: ManagedSlice::Borrowed(TRANSMIT.take()),
         events: ManagedSlice::Borrowed(EVENTS.take()),
         host: HostStorage {
@@ -126,7 +141,44 @@ fn prove() -> Result<(), &'static str> {
     if frame.bytes() != FORWARDED {
         return Err("bytes");
     }
+    follow_a_rule(&mut router, now)?;
     router.stats().balance().map_err(|_| "balance")
+}
+
+/// The operator lets priority-tagged packets through.
+fn follow_a_rule(router: &mut Router<'_>, now: Instant) -> Result<(), &'static str> {
+    let fields = [(Field::Priority, 0), (Field::Inner, 0)].map(|(field, value)| FieldValue { field, value });
+    let class = ClassKey {
+        reason: Anomaly::VlanPriorityTag,
+        port: PortId(0),
+        direction: Direction::Transit,
+        posture: router.config().posture,
+        fields: fields.into_iter().collect(),
+    };
+    let edits = Edits { edit: Edit::StripTag, dscp: None };
+    let spec = RuleSpec {
+        matches: Match { class, subject: Subject::Class },
+        content: Content {
+            priority: OPERATOR_PRIORITY,
+            action: RuleAction::Forward(edits),
+            meter: None,
+            sample_one_in: 0,
+        },
+        idle: Duration::ZERO,
+        lifetime: Duration::from_secs(60),
+        pinned: false,
+        origin: RuleOrigin::Operator,
+    };
+    router.install_rule(now, spec).map_err(|_| "rule")?;
+    let mut buffer = [0; DATAGRAM.len() + 4];
+    buffer[..12].copy_from_slice(&DATAGRAM[..12]);
+    buffer[12..16].copy_from_slice(&[0x81, 0, 0, 0]);
+    buffer[16..].copy_from_slice(&DATAGRAM[12..]);
+    let mut frame = FrameBuf::new(&mut buffer);
+    if router.handle_frame(now, PortId(0), &mut frame) != (Verdict::Forward { port: PortId(1) }) {
+        return Err("the rule's verdict");
+    }
+    if frame.bytes() == FORWARDED { Ok(()) } else { Err("the rule's bytes") }
 }
 
 /// Writes to standard error, without a buffer.

@@ -4,12 +4,12 @@ use super::effect::{Built, Effect, Made};
 use super::{Approved, Rejection, Source};
 use crate::Router;
 use crate::classify::Mode;
-use crate::divert::{DivertId, Held, Outcome, SlotState};
+use crate::divert::{Held, Outcome, SlotState};
 use crate::event::Event;
-use crate::forward::Cargo;
+use crate::forward::{Cargo, Maker};
 use crate::frame::{FRAME_MAX, FrameBuf};
 use crate::stats::Path;
-use crate::verdict::DropReason;
+use crate::verdict::Verdict;
 use smoltcp::time::Instant;
 
 impl Router<'_> {
@@ -35,7 +35,7 @@ impl Router<'_> {
     }
 
     fn try_apply(&mut self, now: Instant, approved: &Approved) -> Result<(), Rejection> {
-        let &Approved { router, epoch, nonce, id, source, effect } = approved;
+        let &Approved { router, epoch, nonce, id, testimony, effect } = approved;
         if router != self.config.id || nonce != self.nonce(id) {
             return Err(Rejection::ForeignRouter);
         }
@@ -51,7 +51,7 @@ impl Router<'_> {
         } else if now >= held.deadline {
             Err(Rejection::Late)
         } else {
-            self.permit(now, held, frame, effect)
+            self.permit(now, held, frame, effect, Maker::Answer(id))
         };
         let built = match permitted {
             Ok(built) => built,
@@ -68,21 +68,23 @@ impl Router<'_> {
         if held.mode != Mode::Enforce {
             return Ok(());
         }
-        let path = match source {
+        self.learn(now, held, frame, effect.kind(), testimony);
+        let path = match testimony.source {
             Source::Model => Path::SlowModel,
             Source::Cache => Path::SlowCached,
         };
-        self.carry_out(now, id, held, frame, built, path);
+        let _ = self.carry_out(now, Maker::Answer(id), held, frame, built, path);
         Ok(())
     }
 
     /// Checks the grant and the token buckets again, and that the frame can still be built.
-    fn permit(
+    pub(crate) fn permit(
         &mut self,
         now: Instant,
         held: Held,
         frame: &[u8],
         effect: Effect,
+        by: Maker,
     ) -> Result<Option<Made>, Rejection> {
         self.grant(held, effect.kind())?;
         match effect {
@@ -100,7 +102,11 @@ impl Router<'_> {
                     self.stats.icmp_errors_limited += 1;
                     return Err(Rejection::RateLimited);
                 }
-                if !self.inject_bucket.take(self.config.limits.inject_rate, now) {
+                let bucket = match by {
+                    Maker::Answer(_) => &mut self.inject_bucket,
+                    Maker::Rule(_) => &mut self.rule_bucket,
+                };
+                if !bucket.take(self.config.limits.inject_rate, now) {
                     return Err(Rejection::RateLimited);
                 }
                 self.stats.icmp_errors += u64::from(is_error);
@@ -110,32 +116,33 @@ impl Router<'_> {
     }
 
     /// Ends the held frame, and sends what replaces it.
-    fn carry_out(
+    pub(crate) fn carry_out(
         &mut self,
         now: Instant,
-        id: DivertId,
+        by: Maker,
         held: Held,
         frame: &[u8],
         built: Option<Made>,
         path: Path,
-    ) {
+    ) -> Verdict {
         match built {
             None => {
                 self.stats.held.sub(held.received_len);
-                self.stats.drop(DropReason::Anomaly(held.reason), path, held.received_len);
+                self.discard(now, held.port, frame, held.received_len, held.reason, path)
             }
             Some((Built::Local(len), mut out)) => {
                 self.stats.held.sub(held.received_len);
                 let mut repaired = FrameBuf::new(&mut out[..len]).received_as(held.received_len);
-                let _ = self.deliver_repaired(now, held.port, &mut repaired, held.received_len, path);
+                self.deliver_repaired(now, held.port, &mut repaired, held.received_len, path)
             }
             // A held frame stays held until what replaces it is sent or lost.
             Some((Built::Transit(len), mut out)) => {
-                self.forward_repaired(now, &held, id, frame, &mut out[..len], path);
+                self.forward_repaired(now, &held, by, frame, &mut out[..len], path)
             }
             Some((Built::Reply(len), mut out)) => {
-                let cargo = Cargo::Injected { id, received_len: held.received_len, path, transit: false };
-                self.dispatch(now, held.port, &mut out[..len], cargo);
+                let cargo = Cargo::Injected { by, received_len: held.received_len, path, transit: false };
+                let sent = self.dispatch(now, held.port, &mut out[..len], cargo);
+                sent.map_or_else(Verdict::Drop, |()| Verdict::Consume)
             }
         }
     }

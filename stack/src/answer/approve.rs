@@ -5,13 +5,14 @@
 //! [`super::frame_check`], and built again when it is applied (`apply.rs`).
 
 use super::effect::{Effect, right_delta};
-use super::{Action, ActionKind, Answer, Rejection, Source, granted, instantiate};
+use super::{Action, ActionKind, Answer, Rejection, granted, instantiate};
 use crate::Router;
 use crate::classify::{Anomaly, Mode};
 use crate::config::PortId;
 use crate::divert::{DivertId, Held, Outcome, SlotState};
 use crate::event::Event;
 use crate::frame::FRAME_MAX;
+use crate::rules::Testimony;
 use smoltcp::time::Instant;
 
 /// An answer that may be applied, once, by the router that approved it.
@@ -22,7 +23,7 @@ pub struct Approved {
     pub(super) epoch: u32,
     pub(super) nonce: u32,
     pub(super) id: DivertId,
-    pub(super) source: Source,
+    pub(super) testimony: Testimony,
     pub(super) effect: Effect,
 }
 
@@ -63,7 +64,11 @@ impl Router<'_> {
                     epoch: self.epoch,
                     nonce: answer.nonce,
                     id: answer.id,
-                    source: answer.source,
+                    testimony: Testimony {
+                        source: answer.source,
+                        advice: answer.advice,
+                        witness: answer.witness,
+                    },
                     effect,
                 })
             }
@@ -146,7 +151,7 @@ impl Router<'_> {
     }
 
     /// The effect of a symbolic action, if it is granted and what it makes is sound.
-    fn effect(
+    pub(crate) fn effect(
         &self,
         now: Instant,
         held: Held,

@@ -2,7 +2,7 @@
 
 use super::{ActionKind, EchoDelta, Rejection, frame_check, instantiate};
 use crate::Router;
-use crate::classify::{Class, classify};
+use crate::classify::{Class, classify, ipv6};
 use crate::config::PortId;
 use crate::divert::Held;
 use crate::forward::{IcmpError, icmp_error, icmpv4, rewrite};
@@ -13,7 +13,7 @@ use smoltcp::wire::IpAddress;
 
 /// What an approved answer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// Nothing: the frame was only observed.
     Record(ActionKind),
     /// Discards the frame.
@@ -42,14 +42,14 @@ impl Effect {
 
 /// What an effect makes: a frame of this length, for the local host, to go on, or to go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Built {
+pub(crate) enum Built {
     Local(usize),
     Transit(usize),
     Reply(usize),
 }
 
 /// What is to be sent, with its bytes.
-pub(super) type Made = (Built, [u8; FRAME_MAX]);
+pub(crate) type Made = (Built, [u8; FRAME_MAX]);
 
 impl Router<'_> {
     /// Builds the frame that the effect would send, with its MAC addresses where they are known:
@@ -150,10 +150,17 @@ impl Router<'_> {
     fn reclassify(&self, held: Held, repaired: &[u8], unchanged: bool) -> Result<Built, Rejection> {
         let mac = self.config.ports[held.port.index()].mac;
         let len = repaired.len();
+        // What the port's check of sources refuses of healthy packets, it refuses of repaired ones (RFC 3704 §2).
+        let passes = |source| self.outside_host.is_some() || self.passes_reverse_path(held.port, source);
         let built = match classify(repaired, held.port, mac, &self.locals) {
-            Class::Transit(..) => Built::Transit(len),
-            Class::Local(..) => Built::Local(len),
-            Class::Anomaly(same) if unchanged && same == held.reason => Built::Transit(len),
+            Class::Transit(packet, _) if passes(packet.source()) => Built::Transit(len),
+            Class::Local(packet, _) if passes(packet.source()) => Built::Local(len),
+            Class::Transit(..) | Class::Local(..) => return Err(Rejection::NotHealthy),
+            Class::Anomaly(same)
+                if unchanged && same == held.reason && ip_source(repaired).is_none_or(passes) =>
+            {
+                Built::Transit(len)
+            }
             Class::Anomaly(_) | Class::Arp(_) | Class::Nd(_) | Class::Foreign => {
                 return Err(Rejection::NotHealthy);
             }
@@ -170,6 +177,15 @@ impl Router<'_> {
             None => (millis as u32) | 0x8000_0000,
         }
     }
+}
+
+/// The source of the plain IP packet in a frame.
+fn ip_source(frame: &[u8]) -> Option<IpAddress> {
+    let packet = frame.get(ETHERNET_HEADER..)?;
+    if rewrite::is_ipv6(packet) {
+        return ipv6::address(packet, 8).map(IpAddress::Ipv6);
+    }
+    packet.get(12..16).and_then(<[u8]>::first_chunk).map(|&four| IpAddress::Ipv4(four.into()))
 }
 
 /// The header bytes of the right echo reply.

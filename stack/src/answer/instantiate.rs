@@ -68,14 +68,20 @@ fn is_plain(frame: &[u8]) -> bool {
 /// Copies an ICMP request with its addresses swapped; the offset of the ICMP message and the length.
 /// Options are not copied: they would have to be reversed (RFC 1812 §4.3.3.6), so there must be none.
 fn swapped(frame: &[u8], request: u8, out: &mut [u8]) -> Result<(usize, usize), Rejection> {
+    let (message, len) = swap(frame, out)?;
+    if out[message] != request || out[message + 1] != 0 {
+        return Err(Rejection::DoesNotFit);
+    }
+    Ok((message, len))
+}
+
+/// The same, for an ICMP message of any type.
+pub(crate) fn swap(frame: &[u8], out: &mut [u8]) -> Result<(usize, usize), Rejection> {
     let len = unwrap(frame, out)?;
     let packet = &mut out[ETHERNET_HEADER..len];
     let whole = word(packet, 6) & 0x3fff == 0;
     if packet.len() < MIN_HEADER + icmp::HEADER || packet[0] != 0x45 || packet[9] != protocol::ICMP || !whole
     {
-        return Err(Rejection::DoesNotFit);
-    }
-    if packet[MIN_HEADER] != request || packet[MIN_HEADER + 1] != 0 {
         return Err(Rejection::DoesNotFit);
     }
     let (source, destination) = packet[12..MIN_HEADER].split_at_mut(4);
@@ -139,7 +145,7 @@ pub(super) fn timestamp_reply(frame: &[u8], time: u32, out: &mut [u8]) -> Result
 }
 
 /// Sets the time to live and both checksums.
-fn finish(out: &mut [u8], message: usize, len: usize) {
+pub(crate) fn finish(out: &mut [u8], message: usize, len: usize) {
     let ip = ETHERNET_HEADER;
     out[ip + 8] = TTL;
     out[ip + 10..ip + 12].fill(0);

@@ -7,9 +7,9 @@ mod action;
 pub mod advice;
 mod apply;
 mod approve;
-mod effect;
+pub(crate) mod effect;
 pub mod frame_check;
-mod instantiate;
+pub(crate) mod instantiate;
 mod limits;
 mod mend;
 pub mod repair;
@@ -26,6 +26,7 @@ pub use template::{Template, TemplateByte};
 use crate::classify::Anomaly;
 use crate::divert::DivertId;
 use crate::named::named_enum;
+use crate::rules::Witness;
 
 /// Where an answer came from. Only for the books: approval treats all alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,10 @@ pub struct Answer<'a> {
     pub action: Action<'a>,
     /// Where the answer came from.
     pub source: Source,
+    /// How far it reaches. `None`: no rule is made of it.
+    pub advice: Option<Advice>,
+    /// Who said it: kept with the rule that is made of it.
+    pub witness: Witness,
 }
 
 named_enum! {

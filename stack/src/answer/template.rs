@@ -7,7 +7,7 @@ use heapless::Vec;
 pub const MAX_MESSAGE: usize = 8;
 
 /// What one byte of a reply is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TemplateByte {
     /// This byte.
@@ -16,14 +16,14 @@ pub enum TemplateByte {
     Copy(u8),
     /// Byte number so many of the request, plus one (mod 256).
     Next(u8),
-    /// How many bytes the reply has.
+    /// How many bytes the reply has (mod 256).
     Length,
     /// The request from byte number so many on, to its end; nothing follows it. It may be empty.
     Rest(u8),
 }
 
 /// A whole reply.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Template(pub Vec<TemplateByte, MAX_MESSAGE>);
 
@@ -31,7 +31,15 @@ impl Template {
     /// The reply to `request`. `None`: the request is too short for it, the reply would be longer than
     /// [`MAX_MESSAGE`], or something follows a [`TemplateByte::Rest`].
     pub fn reply(&self, request: &[u8]) -> Option<Vec<u8, MAX_MESSAGE>> {
-        let mut reply = Vec::new();
+        let mut reply = [0; MAX_MESSAGE];
+        let len = self.write(request, &mut reply)?;
+        Vec::from_slice(&reply[..len]).ok()
+    }
+
+    /// Writes the reply to `request` into `out`; its length. `None`: the request is too short for it, `out` is, or something
+    /// follows a [`TemplateByte::Rest`].
+    pub fn write(&self, request: &[u8], out: &mut [u8]) -> Option<usize> {
+        let mut len = 0;
         let mut lengths = 0_usize;
         for (at, byte) in self.0.iter().enumerate() {
             let of = |index: u8| request.get(usize::from(index)).copied();
@@ -44,22 +52,24 @@ impl Template {
                     0
                 }
                 TemplateByte::Rest(from) => {
-                    reply.extend_from_slice(request.get(usize::from(from)..)?).ok()?;
+                    let rest = request.get(usize::from(from)..)?;
+                    out.get_mut(len..len + rest.len())?.copy_from_slice(rest);
+                    len += rest.len();
                     if at + 1 != self.0.len() {
                         return None;
                     }
                     break;
                 }
             };
-            reply.push(value).ok()?;
+            *out.get_mut(len)? = value;
+            len += 1;
         }
-        let len = reply.len() as u8;
-        for (at, byte) in reply.iter_mut().enumerate() {
+        for (at, byte) in out.iter_mut().take(self.0.len()).enumerate() {
             if lengths >> at & 1 == 1 {
-                *byte = len;
+                *byte = len as u8;
             }
         }
-        Some(reply)
+        Some(len)
     }
 }
 

@@ -45,12 +45,18 @@ const fn mac_bits([a, b, c, d, e, f]: [u8; 6]) -> u64 {
 #[inline(always)]
 fn ipv4(frame: &[u8], headers: &[u8; IPV4_HEADERS], locals: &Locals) -> Option<Ipv4Info> {
     let (_, header) = headers.split_last_chunk::<MIN_HEADER>()?;
+    accept_ipv4(header, frame.len() - ETHERNET_HEADER, locals)
+}
+
+/// Looks at an IPv4 packet to this router's own MAC address, of which there are `len` bytes.
+#[inline(always)]
+pub(crate) fn accept_ipv4(header: &[u8; MIN_HEADER], len: usize, locals: &Locals) -> Option<Ipv4Info> {
     let info = Ipv4Info::read(header, 0);
     let (source, destination) = (info.source().to_bits(), info.destination().to_bits());
     let sound = header[0] == 0x45
         && checksum::verify_min_header(header)
         && info.total_len() >= MIN_HEADER
-        && info.total_len() <= frame.len() - ETHERNET_HEADER;
+        && info.total_len() <= len;
     let plain = info.is_unfragmented_plain()
         && source != destination
         && is_plain_v4(source)

@@ -4,11 +4,11 @@
 
 use super::Direction;
 use crate::classify::ethernet::{self, LinkDestination, SNAP, word};
-use crate::classify::{Anomaly, Locals, ipv4, ipv6};
+use crate::classify::{Anomaly, Locals, ipv4, ipv6, quick};
 use crate::config::{PortConfig, PortId, Posture};
 use crate::forward::icmp_error;
 use crate::frame::{ETHERNET_HEADER, TAG};
-use crate::wire::{MIN_HEADER, options};
+use crate::wire::{Ipv4Info, MIN_HEADER, options};
 use smoltcp::wire::Ipv4Address;
 
 /// At most this many fields are consulted for any reason.
@@ -89,12 +89,18 @@ impl ClassKey {
         config: &PortConfig,
         locals: &Locals,
     ) -> Self {
-        let reader = Reader { frame, port, config, locals };
+        let mut reader = Reader::new(frame, port, config, locals);
         let fields = Self::consulted(reason)
             .iter()
             .map(|&field| FieldValue { field, value: reader.read(field) })
             .collect();
         Self { reason, port, direction: reader.direction(), posture, fields }
+    }
+
+    /// All of the key as two words.
+    pub(crate) fn words(&self) -> ClassWords {
+        let head = ClassWords::head(self.reason, self.port, self.direction, self.posture);
+        self.fields.iter().fold(head, |words, field| words.with(field.value))
     }
 
     /// The fields that a decision about `reason` consults. A fixed reason consults none.
@@ -117,6 +123,46 @@ impl ClassKey {
     /// The value of `field`, where the reason consults it.
     pub fn field(&self, field: Field) -> Option<u16> {
         self.fields.iter().find(|f| f.field == field).map(|f| f.value)
+    }
+}
+
+/// A class key as two words: equal for equal keys alone, since the reason says which fields there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClassWords(pub(crate) [u64; 2]);
+
+impl ClassWords {
+    /// Those of [`ClassKey::of`]; and if a plain IPv4 packet to another host was found in a tag or an envelope, its digest.
+    #[inline]
+    pub(crate) fn of(
+        reason: Anomaly,
+        port: PortId,
+        frame: &[u8],
+        posture: Posture,
+        config: &PortConfig,
+        locals: &Locals,
+    ) -> (Self, Option<Ipv4Info>) {
+        let mut reader = Reader::new(frame, port, config, locals);
+        let head = Self::head(reason, port, reader.direction(), posture);
+        let consulted = ClassKey::consulted(reason).iter();
+        let words = consulted.fold(head, |words, &field| words.with(reader.read(field)));
+        (words, reader.plain)
+    }
+
+    const fn head(reason: Anomaly, port: PortId, direction: Direction, posture: Posture) -> Self {
+        let head =
+            (reason.code() as u64) << 24 | (port.0 as u64) << 16 | (direction as u64) << 8 | posture as u64;
+        Self([head, 0])
+    }
+
+    const fn with(self, value: u16) -> Self {
+        let Self([head, fields]) = self;
+        Self([head, fields << 16 | value as u64])
+    }
+
+    /// The same as one number.
+    pub(crate) const fn digest(self) -> u128 {
+        let Self([head, fields]) = self;
+        (head as u128) << 64 | fields as u128
     }
 }
 
@@ -154,30 +200,43 @@ pub(crate) fn network(frame: &[u8]) -> Option<&[u8]> {
 /// Reads fields of one frame. Anything that is not there reads as 0.
 struct Reader<'a> {
     frame: &'a [u8],
+    /// The IP packet that it carries, and whether it says that this is IPv6.
+    packet: Option<&'a [u8]>,
+    is_v6: bool,
     port: PortId,
     config: &'a PortConfig,
     locals: &'a Locals,
+    /// What [`Field::Inner`] found, where that was seen at once.
+    plain: Option<Ipv4Info>,
 }
 
-impl Reader<'_> {
-    fn packet(&self) -> &[u8] {
-        network(self.frame).unwrap_or(&[])
+impl<'a> Reader<'a> {
+    #[inline]
+    fn new(frame: &'a [u8], port: PortId, config: &'a PortConfig, locals: &'a Locals) -> Self {
+        Self { frame, packet: network(frame), is_v6: says_ipv6(frame), port, config, locals, plain: None }
     }
 
+    fn packet(&self) -> &[u8] {
+        self.packet.unwrap_or(&[])
+    }
+
+    #[inline]
     fn direction(&self) -> Direction {
         let packet = self.packet();
-        let to_self = if says_ipv6(self.frame) {
+        let to_self = if self.is_v6 {
             let to = ipv6::address(packet, 24);
             to.is_none_or(|to| to.is_multicast() || self.locals.v6.is_for_us(to, self.port))
         } else {
             let Some(&[a, b, c, d]) = packet.get(16..MIN_HEADER) else { return Direction::ToSelf };
             let to = Ipv4Address::new(a, b, c, d);
-            self.locals.is_own(to) || to.is_multicast() || to.is_broadcast()
+            let is_own = self.locals.may_mean(to) && self.locals.is_own(to);
+            is_own || to.is_multicast() || to.is_broadcast()
         };
         if to_self { Direction::ToSelf } else { Direction::Transit }
     }
 
-    fn read(&self, field: Field) -> u16 {
+    #[inline]
+    fn read(&mut self, field: Field) -> u16 {
         match field {
             Field::EtherType => match word(self.frame, ETHERNET_HEADER - 2) {
                 0x8100 | 0x88a8 => word(self.frame, ETHERNET_HEADER + 2),
@@ -209,10 +268,18 @@ impl Reader<'_> {
     }
 
     /// The class of what the tag or envelope holds, as [`Field::Inner`] encodes it.
-    fn inner(&self) -> u16 {
-        let Some(packet) = network(self.frame) else { return 255 };
+    fn inner(&mut self) -> u16 {
+        let Some(packet) = self.packet else { return 255 };
         let group = ethernet::destination(self.frame, self.config.mac) != LinkDestination::Us;
-        let fault = if says_ipv6(self.frame) {
+        // Most packets are plain, and that is seen at once.
+        if !group && !self.is_v6 {
+            let header = packet.first_chunk();
+            self.plain = header.and_then(|header| quick::accept_ipv4(header, packet.len(), self.locals));
+            if self.plain.is_some() {
+                return 0;
+            }
+        }
+        let fault = if self.is_v6 {
             ipv6::classify(packet, group, self.port, self.locals).err()
         } else {
             ipv4::classify(packet, group, self.port, self.locals).err()

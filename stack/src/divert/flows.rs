@@ -7,14 +7,13 @@
 use super::{network, says_ipv6};
 use crate::classify::Anomaly;
 use crate::classify::ipv4::protocol;
+use crate::places::{WAYS, places};
 use crate::wire::{IPV6_HEADER, MIN_HEADER};
 use core::hash::Hasher;
 use managed::ManagedSlice;
 use siphasher::sip::SipHasher24;
 use smoltcp::time::Instant;
 
-/// Flows that share a place. Each flow has two; when both are full, the one that was silent longest gives way.
-const WAYS: usize = 8;
 /// Reasons that a summary holds: the latest ones.
 pub const RECENT: usize = 4;
 
@@ -74,7 +73,8 @@ impl FlowSlot {
 #[derive(Debug)]
 pub(crate) struct Flows<'a> {
     slots: ManagedSlice<'a, FlowSlot>,
-    places: usize,
+    /// Slots in whole places.
+    usable: usize,
     secret: u64,
     used: usize,
 }
@@ -82,8 +82,8 @@ pub(crate) struct Flows<'a> {
 impl<'a> Flows<'a> {
     pub(crate) fn new(mut slots: ManagedSlice<'a, FlowSlot>, secret: u64) -> Self {
         slots.fill(FlowSlot::EMPTY);
-        let places = slots.len() / WAYS;
-        Self { slots, places, secret, used: 0 }
+        let usable = slots.len() / WAYS * WAYS;
+        Self { slots, usable, secret, used: 0 }
     }
 
     /// Flows that are remembered.
@@ -147,7 +147,7 @@ impl<'a> Flows<'a> {
     /// Allocations*, 1994), or to the slot that was silent longest in both.
     fn room(&self, tag: u64) -> Option<(usize, bool)> {
         let free = |start: usize| (start..start + WAYS).filter(|&index| self.slots[index].tag == 0);
-        let emptier = self.places(tag)?.into_iter().max_by_key(|&start| free(start).count());
+        let emptier = places(tag, self.usable)?.into_iter().max_by_key(|&start| free(start).count());
         if let Some(index) = emptier.and_then(|start| free(start).next()) {
             return Some((index, false));
         }
@@ -157,16 +157,7 @@ impl<'a> Flows<'a> {
 
     /// The slots that may hold this flow.
     fn candidates(&self, tag: u64) -> impl Iterator<Item = usize> {
-        self.places(tag).into_iter().flatten().flat_map(|start| start..start + WAYS)
-    }
-
-    /// The first slots of a flow's two places. Each half of the tag chooses one, evenly for any number of places.
-    fn places(&self, tag: u64) -> Option<[usize; 2]> {
-        if self.places == 0 {
-            return None;
-        }
-        let place = |half: u64| ((half * self.places as u64) >> 32) as usize * WAYS;
-        Some([place(tag >> 32), place(tag & 0xffff_ffff)])
+        places(tag, self.usable).into_iter().flatten().flat_map(|start| start..start + WAYS)
     }
 }
 

@@ -5,7 +5,7 @@ mod flows;
 mod queue;
 
 pub use class_key::{ClassKey, Field, FieldValue, MAX_FIELDS};
-pub(crate) use class_key::{network, network_offset, says_ipv6};
+pub(crate) use class_key::{ClassWords, network, network_offset, says_ipv6};
 pub use flows::{FlowSlot, FlowSummary, RECENT};
 pub(crate) use flows::{Flows, Outcome};
 pub use queue::{DivertSlot, MAX_SLOTS, Refusal};

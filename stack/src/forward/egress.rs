@@ -3,6 +3,7 @@
 use crate::config::PortId;
 use crate::divert::DivertId;
 use crate::frame::{FRAME_MAX, TAG, tag_bytes};
+use crate::rules::RuleId;
 use crate::stats::Path;
 use managed::ManagedSlice;
 
@@ -23,6 +24,8 @@ pub enum Origin {
     Originated,
     /// Made from an approved answer to this divert.
     Injected(DivertId),
+    /// Made by this rule.
+    Ruled(RuleId),
 }
 
 /// A frame to be sent; its bytes are in the caller's buffer.

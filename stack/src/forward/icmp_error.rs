@@ -89,7 +89,8 @@ impl Router<'_> {
         match self.build_icmp_error(error, port, &frame[ETHERNET_HEADER..], &mut out) {
             Some(len) => {
                 self.stats.icmp_errors += 1;
-                self.dispatch(now, port, &mut out[..len], super::Cargo::Originated);
+                // What is lost has been counted.
+                let _ = self.dispatch(now, port, &mut out[..len], super::Cargo::Originated);
             }
             None => self.stats.originated_lost += 1,
         }

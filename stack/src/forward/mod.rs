@@ -23,4 +23,4 @@ pub use neighbor::{NeighborSlot, NeighborTable};
 pub use route::{Route, RouteSlot, RouteTable, Target};
 pub(crate) use transit::Hop;
 pub use wait::WaitSlot;
-pub(crate) use wait::{Cargo, WaitRoom};
+pub(crate) use wait::{Cargo, Maker, WaitRoom};

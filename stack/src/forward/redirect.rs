@@ -68,7 +68,8 @@ impl Router<'_> {
         let len = build(packet, (from, source), (target, destination), mac, &mut out[ETHERNET_HEADER..]);
         rewrite::address(&mut out[..ETHERNET_HEADER + len], EthernetAddress::default(), mac);
         self.stats.icmp_errors += 1;
-        self.dispatch(way.now, way.ingress, &mut out[..ETHERNET_HEADER + len], Cargo::Originated);
+        // What is lost has been counted.
+        let _ = self.dispatch(way.now, way.ingress, &mut out[..ETHERNET_HEADER + len], Cargo::Originated);
     }
 }
 

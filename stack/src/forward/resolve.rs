@@ -145,7 +145,8 @@ impl Router<'_> {
         } else {
             // Whoever did not name its link-layer address is asked for it first.
             let mut frame = self.nd_frame(port, from, to, EthernetAddress::default(), &advertisement);
-            self.dispatch(now, port, &mut frame, Cargo::Originated);
+            // What is lost has been counted.
+            let _ = self.dispatch(now, port, &mut frame, Cargo::Originated);
         }
     }
 

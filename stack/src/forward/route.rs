@@ -1,12 +1,14 @@
 //! The forwarding table: longest-prefix match over caller-supplied storage, for IPv4 and IPv6.
 //! Read first: RFC 1812 §5.2.4.
 
+mod gateways;
 mod index;
 #[cfg(test)]
 mod tests;
 
 use crate::config::{ConfigError, PortId};
 use crate::wire::{Address, Key};
+use gateways::Gateways;
 use index::Index;
 use managed::ManagedSlice;
 
@@ -105,13 +107,14 @@ pub struct RouteTable<'a, A: Address> {
     slots: ManagedSlice<'a, RouteSlot<A>>,
     len: usize,
     index: Index<'a>,
+    gateways: Gateways<A>,
 }
 
 impl<'a, A: Address> RouteTable<'a, A> {
     /// An empty table that holds as many routes as `slots`, 2^32 - 1 at most.
     pub(crate) fn new(mut slots: ManagedSlice<'a, RouteSlot<A>>, index: ManagedSlice<'a, u32>) -> Self {
         slots.fill(RouteSlot::EMPTY);
-        Self { slots, len: 0, index: Index::new::<A>(index) }
+        Self { slots, len: 0, index: Index::new::<A>(index), gateways: Gateways::new() }
     }
 
     /// The route to `destination` with the longest prefix.
@@ -177,7 +180,10 @@ impl<'a, A: Address> RouteTable<'a, A> {
         let at = match self.used().binary_search_by_key(&new.rank(), RouteSlot::rank) {
             Ok(same) => {
                 let slot = &mut self.slots[same];
-                (slot.target, slot.port) = (new.target, new.port);
+                let old = core::mem::replace(&mut slot.target, new.target);
+                slot.port = new.port;
+                self.count_gateway(old, Gateways::sub);
+                self.count_gateway(new.target, Gateways::add);
                 return Ok(());
             }
             Err(at) => at,
@@ -200,6 +206,7 @@ impl<'a, A: Address> RouteTable<'a, A> {
             slot.parent = position;
         }
         self.index.inserted(new.network, &self.slots[..self.len]);
+        self.count_gateway(new.target, Gateways::add);
         Ok(())
     }
 
@@ -220,6 +227,7 @@ impl<'a, A: Address> RouteTable<'a, A> {
             }
         }
         self.index.removed(old.network);
+        self.count_gateway(old.target, Gateways::sub);
         true
     }
 
@@ -260,7 +268,42 @@ impl<'a, A: Address> RouteTable<'a, A> {
         }
         slots[self.len..].fill(RouteSlot::EMPTY);
         self.index.rebuild(&self.slots[..self.len]);
+        self.gateways = Gateways::new();
+        for at in 0..self.len {
+            self.count_gateway(self.slots[at].target, Gateways::add);
+        }
         Ok(())
+    }
+
+    fn count_gateway(&mut self, target: Target<A>, count: fn(&mut Gateways<A>, A)) {
+        match target {
+            Target::Via(gateway) => count(&mut self.gateways, gateway),
+            Target::OnLink | Target::Unreachable | Target::Prohibited | Target::Blackhole => {}
+        }
+    }
+
+    /// Does any route lead to another router?
+    #[inline]
+    pub(crate) fn has_gateways(&self) -> bool {
+        !self.gateways.is_empty()
+    }
+
+    /// Does a route lead to `address` as the next router? Where routes lead to more routers than are listed, every address
+    /// on a link may be one.
+    pub(crate) fn is_gateway(&self, address: A) -> bool {
+        self.gateways.iter().any(|gateway| gateway == address)
+            || (self.gateways.has_more()
+                && self.find(address).is_some_and(|slot| matches!(slot.target, Target::OnLink)))
+    }
+
+    /// Do routes lead to more routers than are listed?
+    pub(crate) const fn has_unlisted_gateways(&self) -> bool {
+        self.gateways.has_more()
+    }
+
+    /// The next routers that are listed: see [`Self::is_gateway`].
+    pub(crate) fn gateways(&self) -> impl Iterator<Item = A> {
+        self.gateways.iter()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every way by which a frame that is not forwarded in place leaves: neighbours asked, fragments cut, books closed.
 //! Read first: RFC 1122 §2.3.2.2; RFC 791 §3.2; RFC 8200 §4.5.
 
-use super::{Cargo, Fragments, Hop, IcmpError, Lookup, Origin, rewrite};
+use super::{Cargo, Fragments, Hop, IcmpError, Lookup, Maker, Origin, rewrite};
 use crate::config::PortId;
 use crate::frame::{ETHERNET_HEADER, FRAME_MAX};
 use crate::stats::{Disposition, Path};
@@ -44,14 +44,22 @@ impl Router<'_> {
     /// Queues a frame of the router's own making, or one made from an approved answer, towards the
     /// destination in its IP header. A repaired frame loses a hop on the way. `zone`: the port of a link-local
     /// destination.
-    pub(crate) fn dispatch(&mut self, now: Instant, zone: PortId, frame: &mut [u8], cargo: Cargo) {
+    ///
+    /// # Errors
+    /// Why it was lost, which has been counted. Else it is sent, or waits.
+    pub(crate) fn dispatch(
+        &mut self,
+        now: Instant,
+        zone: PortId,
+        frame: &mut [u8],
+        cargo: Cargo,
+    ) -> Result<(), DropReason> {
         let hop = match self.next_hop(&frame[ETHERNET_HEADER..], zone) {
             Ok(hop) => hop,
             Err((_, reason)) => return self.lose(cargo, reason),
         };
         match self.resolve_any(now, hop) {
-            // What is lost has been counted.
-            Ok(mac) => drop(self.send(hop.port, mac, frame, cargo)),
+            Ok(mac) => self.send(hop.port, mac, frame, cargo),
             Err(Lookup::Wait { .. }) => self.wait(hop, frame, cargo),
             Err(Lookup::Failed) => self.lose(cargo, DropReason::NeighborFailed),
             Err(Lookup::Full | Lookup::Use { .. }) => self.lose(cargo, DropReason::NeighborTableFull),
@@ -59,13 +67,13 @@ impl Router<'_> {
     }
 
     /// Keeps a frame until its next hop is known. What is too large for the waiting room waits in fragments.
-    fn wait(&mut self, hop: Hop, frame: &[u8], cargo: Cargo) {
+    fn wait(&mut self, hop: Hop, frame: &[u8], cargo: Cargo) -> Result<(), DropReason> {
         let per_neighbor = self.config.limits.waiting_per_neighbor;
         if frame.len() <= FRAME_MAX {
             if !self.waiting.push(hop.port, hop.address, cargo, frame, per_neighbor) {
-                self.lose(cargo, DropReason::WaitingRoomFull);
+                return self.lose(cargo, DropReason::WaitingRoomFull);
             }
-            return;
+            return Ok(());
         }
         let packet = &frame[ETHERNET_HEADER..];
         let Some(mut fragments) = self.fragments(hop.port, packet, cargo) else {
@@ -75,9 +83,10 @@ impl Router<'_> {
         while let Some(len) = fragments.next(packet, &mut out[ETHERNET_HEADER..]) {
             let fragment = &out[..ETHERNET_HEADER + len];
             if !self.waiting.push(hop.port, hop.address, cargo, fragment, per_neighbor) {
-                self.lose(cargo, DropReason::WaitingRoomFull);
+                let _ = self.lose(cargo, DropReason::WaitingRoomFull);
             }
         }
+        Ok(())
     }
 
     /// The fragments of a packet for the MTU of a port. Only the router's own may have Don't Fragment set (by
@@ -121,11 +130,11 @@ impl Router<'_> {
         let origin = match cargo {
             Cargo::Forwarded { received_len, path, .. } => Origin::Forwarded { received_len, path },
             Cargo::Originated => Origin::Originated,
-            Cargo::Injected { id, .. } => Origin::Injected(id),
+            Cargo::Injected { by: Maker::Answer(id), .. } => Origin::Injected(id),
+            Cargo::Injected { by: Maker::Rule(id), .. } => Origin::Ruled(id),
         };
         let Some(len) = self.queue(port, origin, frame) else {
-            self.lose(cargo, DropReason::EgressFull);
-            return Err(DropReason::EgressFull);
+            return self.lose(cargo, DropReason::EgressFull);
         };
         match cargo {
             Cargo::Originated => self.stats.sent.originated.add(len),
@@ -148,12 +157,10 @@ impl Router<'_> {
         let (header, packet) = frame.split_at(ETHERNET_HEADER);
         let own = matches!(cargo, Cargo::Originated);
         let Some(mut fragments) = self.fragments(port, packet, cargo) else {
-            self.lose(cargo, DropReason::FragmentationNeeded);
-            return Err(DropReason::FragmentationNeeded);
+            return self.lose(cargo, DropReason::FragmentationNeeded);
         };
         if fragments.count() > self.egress.room() {
-            self.lose(cargo, DropReason::EgressFull);
-            return Err(DropReason::EgressFull);
+            return self.lose(cargo, DropReason::EgressFull);
         }
         let mut out = [0; FRAME_MAX];
         out[..ETHERNET_HEADER].copy_from_slice(header);
@@ -186,7 +193,7 @@ impl Router<'_> {
     }
 
     /// Queues a frame for a port's device, tagged if the port is a VLAN; its length there. `None`: no room.
-    pub(super) fn queue(&mut self, port: PortId, origin: Origin, frame: &[u8]) -> Option<usize> {
+    pub(crate) fn queue(&mut self, port: PortId, origin: Origin, frame: &[u8]) -> Option<usize> {
         let (device, tag) = self.config.ports[port.index()].device(port);
         self.egress.push(device, tag, origin, frame)
     }
@@ -206,8 +213,8 @@ impl Router<'_> {
         self.stats.drop(DropReason::EgressFull, path, received_len);
     }
 
-    /// Closes the books of a frame that cannot be sent.
-    fn lose(&mut self, cargo: Cargo, reason: DropReason) {
+    /// Closes the books of a frame that cannot be sent, and says so.
+    fn lose(&mut self, cargo: Cargo, reason: DropReason) -> Result<(), DropReason> {
         match cargo {
             Cargo::Originated => self.stats.originated_lost += 1,
             Cargo::Forwarded { received_len, path, .. } | Cargo::Injected { received_len, path, .. } => {
@@ -215,6 +222,7 @@ impl Router<'_> {
                 self.stats.drop(reason, path, received_len);
             }
         }
+        Err(reason)
     }
 
     /// Sends everything that waited for this neighbour.
@@ -232,7 +240,7 @@ impl Router<'_> {
             if let Cargo::Forwarded { ingress, .. } = cargo {
                 self.report(now, ingress, &frame[..len], IcmpError::HostUnreachable);
             }
-            self.lose(cargo, DropReason::NeighborFailed);
+            let _ = self.lose(cargo, DropReason::NeighborFailed);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Forwarding: every check between a healthy packet and its next hop.
 //! Read first: RFC 1812 §5.2.1, §5.3.1; RFC 8200 §3, §5.
 
-use super::{Cargo, Fragments, IcmpError, Lookup, Target, rewrite};
+use super::{Cargo, Fragments, IcmpError, Lookup, Maker, Target, rewrite};
 use crate::classify::Packet;
 use crate::classify::ethernet::word;
 use crate::config::PortId;
-use crate::divert::{DivertId, Held};
+use crate::divert::Held;
 use crate::frame::{ETHERNET_HEADER, FrameBuf};
 use crate::stats::{Disposition, Path};
 use crate::verdict::{DropReason, Verdict};
@@ -188,30 +188,30 @@ impl Router<'_> {
         self.drop(reason, way.path, way.received_len)
     }
 
-    /// Sends on a frame that an approved answer repaired, as if it had come so: what forwarding refuses
+    /// Sends on a frame that an approved answer, or a rule, repaired, as if it had come so: what forwarding refuses
     /// is reported about `original`, the frame as received, where that is plain IP.
     pub(crate) fn forward_repaired(
         &mut self,
         now: Instant,
         held: &Held,
-        id: DivertId,
+        by: Maker,
         original: &[u8],
         frame: &mut [u8],
         path: Path,
-    ) {
+    ) -> Verdict {
         let plain = matches!(word(original, 12), 0x0800 | 0x86dd);
         let refusal = self.refusal(held.port, &frame[ETHERNET_HEADER..]);
         match refusal {
             None => {
-                let cargo = Cargo::Injected { id, received_len: held.received_len, path, transit: true };
-                self.dispatch(now, held.port, frame, cargo);
+                let cargo = Cargo::Injected { by, received_len: held.received_len, path, transit: true };
+                self.dispatch(now, held.port, frame, cargo).map_or_else(Verdict::Drop, |()| Verdict::Consume)
             }
             Some((error, reason)) => {
                 if let Some(error) = error {
                     self.report(now, held.port, if plain { original } else { frame }, error);
                 }
                 self.stats.held.sub(held.received_len);
-                self.stats.drop(reason, path, held.received_len);
+                self.drop(reason, path, held.received_len)
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::config::PortId;
 use crate::divert::DivertId;
 use crate::frame::FRAME_MAX;
+use crate::rules::RuleId;
 use crate::stats::Path;
 use managed::ManagedSlice;
 use smoltcp::wire::IpAddress;
@@ -14,8 +15,17 @@ pub(crate) enum Cargo {
     Forwarded { received_len: usize, path: Path, ingress: PortId },
     /// The router's own.
     Originated,
-    /// Made from an approved answer to a received frame of this length; `transit`: it is that frame, repaired.
-    Injected { id: DivertId, received_len: usize, path: Path, transit: bool },
+    /// Made from an approved answer, or by a rule, for a received frame of this length; `transit`: it is that frame, repaired.
+    Injected { by: Maker, received_len: usize, path: Path, transit: bool },
+}
+
+/// On whose word a frame was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Maker {
+    /// An approved answer to this divert.
+    Answer(DivertId),
+    /// This rule.
+    Rule(RuleId),
 }
 
 /// Storage for one waiting packet.

@@ -72,7 +72,7 @@ impl Router<'_> {
                 };
                 match path {
                     Path::Fast => self.divert(now, port, frame, anomaly),
-                    Path::SlowCached | Path::SlowModel | Path::SlowRefused => {
+                    Path::Rule | Path::SlowCached | Path::SlowModel | Path::SlowRefused => {
                         self.drop(DropReason::Anomaly(anomaly), path, received_len)
                     }
                 }
@@ -203,7 +203,8 @@ impl Router<'_> {
             let len = ETHERNET_HEADER + packet.len();
             frame[ETHERNET_HEADER..len].copy_from_slice(packet);
             let zone = zone.or_else(|| self.zone_of(&frame[ETHERNET_HEADER..len]));
-            self.dispatch(now, zone.unwrap_or(PortId(0)), &mut frame[..len], Cargo::Originated);
+            // What is lost has been counted.
+            let _ = self.dispatch(now, zone.unwrap_or(PortId(0)), &mut frame[..len], Cargo::Originated);
         }
     }
 

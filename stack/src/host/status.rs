@@ -187,6 +187,7 @@ pub(super) fn write_counters(out: &mut impl Write, stats: &Stats) -> fmt::Result
 const fn prefixed(path: Path) -> &'static str {
     match path {
         Path::Fast => " fast",
+        Path::Rule => " rule",
         Path::SlowCached => " slow-cached",
         Path::SlowModel => " slow-model",
         Path::SlowRefused => " slow-refused",

@@ -8,6 +8,7 @@ mod classify;
 mod decode;
 mod prompt;
 mod quote;
+mod rules;
 pub mod seeds;
 mod sequence;
 
@@ -21,6 +22,8 @@ const SMALL: Sizes = Sizes {
     waiting: 8,
     diverts: 16,
     flows: 64,
+    rules: 16,
+    candidates: 4,
     transmit: 16,
     events: 8,
     echoes: 2,
@@ -38,13 +41,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "classify", run: classify::run },
     Target { name: "sequence", run: sequence::run },
     Target { name: "answers", run: answers::run },
     Target { name: "quote", run: quote::run },
     Target { name: "prompt", run: prompt::run },
     Target { name: "decode", run: decode::run },
+    Target { name: "rules", run: rules::run },
 ];
 
 /// Runs one input of one target.

@@ -34,6 +34,7 @@ pub fn all() -> Vec<Seed> {
     seeds.extend(quote());
     seeds.extend(prompt(&generator));
     seeds.extend(decode());
+    seeds.extend(super::rules::seeds(&generator));
     seeds
 }
 

@@ -195,8 +195,9 @@ impl Bench {
                 panic!("sent: {harm}\n{:?}\n{received:02x?}\n{sent:02x?}", payload.0);
             }
         }
+        let made = |sent: &&Sent| matches!(sent.origin, Origin::Injected(_) | Origin::Ruled(_));
+        self.tally.injected += left.iter().filter(made).count() as u64;
         left.retain(|sent| matches!(sent.origin, Origin::Injected(_)));
-        self.tally.injected += left.len() as u64;
         left
     }
 

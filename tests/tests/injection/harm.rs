@@ -4,8 +4,11 @@
 
 use crate::order::{Order, Whole};
 use crate::vehicle::Vehicle;
-use stack::{ActionKind, Answer, Origin, Posture};
+use pktgen::oracle::{self, Judgement};
+use stack::stats::Path;
+use stack::{ActionKind, Answer, Origin, PortId, Posture};
 use std::net::IpAddr;
+use tests::checker::Cause;
 use tests::{Divert, Sent, Sim, checker};
 
 /// May an answer that says `kind` be approved about `divert` at all?
@@ -37,6 +40,21 @@ pub(crate) fn of_frame(
         let divert =
             divert.filter(|divert| divert.about.id == id).ok_or("injected, but nothing was answered")?;
         checker::judge(sim.world(), &sim.neighbors(), posture, divert, sent)?;
+    }
+    if matches!(sent.origin, Origin::Ruled(_) | Origin::Forwarded { path: Path::Rule, .. }) {
+        let may_be_for = |vehicle: &Vehicle| {
+            let Judgement::Anomaly(reason) = oracle::judge(sim.world(), vehicle.port, &vehicle.frame) else {
+                return Err("a rule about a healthy frame".to_owned());
+            };
+            let cause = Cause { reason, port: PortId(vehicle.port), bytes: &vehicle.frame };
+            checker::judge(sim.world(), &sim.neighbors(), posture, cause, sent)
+        };
+        let mut refusals = Vec::new();
+        let justified =
+            received.iter().any(|vehicle| may_be_for(vehicle).map_err(|why| refusals.push(why)).is_ok());
+        if !justified {
+            return Err(format!("made by a rule: {}", refusals.join("; ")));
+        }
     }
     let to = ends(&sent.bytes).map(|(_, to)| to);
     if matches!(&order.frame, Some(Whole::Bytes(bytes)) if *bytes == sent.bytes) {

@@ -29,7 +29,7 @@ use llm_slowpath::prompt::decode::decode;
 use llm_slowpath::prompt::schema::Form;
 use order::Order;
 use pktgen::{Generator, World};
-use stack::{Action, ActionKind, Anomaly, Answer, Posture, Source};
+use stack::{Action, ActionKind, Anomaly, Answer, Posture, Source, Witness};
 use std::collections::{BTreeMap, BTreeSet};
 use tests::Divert;
 
@@ -228,7 +228,8 @@ fn read(divert: &Divert, text: &str) -> Option<Answer<'static>> {
         _ => Action::Drop,
     };
     let id = divert.about.id;
-    Some(Answer { id, nonce: said.nonce, reason: said.reason?, action, source: Source::Model })
+    let (source, witness) = (Source::Model, Witness::default());
+    Some(Answer { id, nonce: said.nonce, reason: said.reason?, action, source, advice: None, witness })
 }
 
 #[test]

@@ -6,12 +6,15 @@ use pktgen::world::Host;
 use pktgen::{Generator, World};
 use smoltcp::time::Duration;
 use smoltcp::wire::Ipv4Cidr;
+use stack::divert::Field;
+use stack::rules::{Content, Edit, Edits, Match, RuleAction, RuleSpec, Subject};
 use stack::stats::{Disposition, Path};
-use stack::{Action, Config, DropReason, PortId, Rate, Route, Target, Verdict, Vlan};
+use stack::{Action, Anomaly, Config, Direction, DropReason, PortId, Rate, Route, Target, Verdict, Vlan};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use tests::Sim;
 use tests::frames::{self, ROUTER_0, from_client};
+use tests::rules::{class, operators};
 use tests::storage::{SIZES, Sizes};
 
 /// A healthy datagram to the router that is longer than its host can take.
@@ -73,6 +76,19 @@ fn extra(which: u64) -> Option<(u8, Vec<u8>)> {
     }
 }
 
+/// Priority-tagged packets in transit go on, a few a second.
+fn rules(sim: &mut Sim) {
+    for priority in 0..8 {
+        let fields = [(Field::Priority, priority), (Field::Inner, 0)];
+        let class = class(Anomaly::VlanPriorityTag, PortId(0), Direction::Transit, &fields);
+        let edits = Edits { edit: Edit::StripTag, dscp: None };
+        let spec = operators(Match { class, subject: Subject::Class }, RuleAction::Forward(edits));
+        let content = Content { meter: Some(Rate { per_second: 1, burst: 1 }), ..spec.content };
+        let spec = RuleSpec { content, pinned: true, ..spec };
+        sim.router.install_rule(sim.now(), spec).expect("a sound rule");
+    }
+}
+
 /// What the verdict of a frame promised about the counters, checked at once for each of a million frames.
 #[test]
 fn counters_balance_and_every_drop_has_a_reason() {
@@ -94,6 +110,7 @@ fn counters_balance_and_every_drop_has_a_reason() {
         sizes,
     );
     nowhere(&mut sim);
+    rules(&mut sim);
     let generator = Generator::new(World::lab(), seed);
     let mut verdicts = BTreeMap::new();
     for index in 0..FRAMES {

@@ -1,5 +1,7 @@
 //! What is recorded is read again and replays identical; what was changed, cut off or is something else is found.
 
+mod rules;
+
 use super::*;
 use crate::lab::run::LabConfig;
 use crate::storage;
@@ -39,7 +41,7 @@ fn start(path: &Path) -> RecordedRouter {
     let config = lab.router(0x5eed, Some(1_000)).unwrap();
     let header = Header::new(&config, config_hash(&config, &[], &[]), MadeFrom::Lab(lab), String::new());
     let recorder = Recorder::create(path, &header, ["client", "server"].into_iter()).unwrap();
-    let storage = storage::storage(&config.limits, storage::FLOWS);
+    let storage = storage::storage(&config.limits, storage::Tables::default());
     RecordedRouter::new(Router::new(config, storage).unwrap(), Some(recorder))
 }
 
@@ -96,7 +98,9 @@ impl<R: Draw> Owner<R> {
         };
         let nonce = if self.rng.one_in(10) { 7 } else { diverted.nonce };
         let source = if self.rng.one_in(2) { Source::Model } else { Source::Cache };
-        let answer = Answer { id: diverted.id, nonce, reason: diverted.reason(), action, source };
+        let (advice, witness) = (None, Default::default());
+        let answer =
+            Answer { id: diverted.id, nonce, reason: diverted.reason(), action, source, advice, witness };
         if let Ok(approved) = self.router.approve(self.now, &answer) {
             let _ = self.router.apply(self.now, approved);
         }

@@ -1,0 +1,22 @@
+//! What rules cost and save: nanoseconds of a hit, of many rules, of an attack on their table, of coming and going; the time
+//! from the first frame of a class to its rule; and the fraction law with rules and without.
+//!
+//! Rounds of all rows take turns, and medians are printed: on a shared machine read neighbouring rows and their ratios.
+
+mod cost;
+mod fraction;
+mod learning;
+mod rig;
+
+fn main() {
+    let quick = std::env::args().any(|arg| arg == "--test");
+    cost::rows(quick);
+    learning::rows(quick);
+    fraction::rows(quick);
+}
+
+/// The middle one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
