@@ -71,8 +71,6 @@ struct Frame {
     reason: Anomaly,
     queued: Instant,
     deadline: Deadline,
-    /// A hash of its bytes: tells frames apart.
-    hash: u64,
 }
 
 /// A request that a backend has.
@@ -81,6 +79,8 @@ struct UnderWay {
     frame: Frame,
     /// The class that it leads.
     class: Option<ClassKey>,
+    /// A hash of the frame, if it leads a class: tells frames apart.
+    hash: u64,
     /// Kept while another backend may have to be asked.
     request: Option<Request>,
     /// What backends have cost.
@@ -154,13 +154,12 @@ impl Service {
         }
         let (id, nonce, reason) = (diverted.id, diverted.nonce, diverted.reason());
         let by_class = self.asks_by_class(reason) && self.classes.is_some();
-        let hash = if by_class { SipHasher13::new_with_keys(self.secret, 0).hash(bytes) } else { 0 };
-        let deadline = Deadline::after(now, budget);
-        let frame = Frame { id, nonce, reason, queued: now, deadline, hash };
+        let hasher = SipHasher13::new_with_keys(self.secret, 0);
+        let frame = Frame { id, nonce, reason, queued: now, deadline: Deadline::after(now, budget) };
         let class = by_class.then(|| diverted.class.clone());
         if let (Some(class), Some(Classes { flights, cache })) = (&class, &mut self.classes) {
             if !flights.is_under_way(class) {
-                match cache.look_up(now, class, frame.hash) {
+                match cache.look_up(now, class, || hasher.hash(bytes)) {
                     Cached::Answer(kept) => {
                         self.metrics.ended(Ending::Cached);
                         self.ready.push_back(from_class(frame, Some(class.clone()), Ok(kept), now));
@@ -183,7 +182,9 @@ impl Service {
             }
         })?;
         let request = Request { diverted, frame: bytes.into() };
-        let under_way = UnderWay { frame, class, request: None, cost: Cost::default(), prompt: None };
+        let hash = if class.is_some() { hasher.hash(bytes) } else { 0 };
+        let (cost, prompt) = (Cost::default(), None);
+        let under_way = UnderWay { frame, class, hash, request: None, cost, prompt };
         self.hand_over(tier, request, under_way);
         Ok(())
     }
@@ -278,7 +279,7 @@ impl Service {
         (started, finished): (Option<Instant>, Instant),
         had_a_chance: bool,
     ) {
-        let UnderWay { frame, class, cost, prompt, .. } = under_way;
+        let UnderWay { frame, class, hash, cost, prompt, .. } = under_way;
         self.metrics.ended(match &result {
             Ok(_) => Ending::Answered,
             Err(error) => ending(error),
@@ -304,7 +305,7 @@ impl Service {
             tier: Some(tier),
             prompt,
             cost,
-            frame: frame.hash,
+            frame: hash,
             class,
         };
         match result {
@@ -426,7 +427,7 @@ fn from_class(
     answer: Result<Kept, SlowPathError>,
     now: Instant,
 ) -> Reply {
-    let Frame { id, nonce, reason, queued, hash, .. } = frame;
+    let Frame { id, nonce, reason, queued, .. } = frame;
     let source = Source::Cache;
     Reply {
         id,
@@ -446,7 +447,7 @@ fn from_class(
         tier: None,
         prompt: None,
         cost: Cost::default(),
-        frame: hash,
+        frame: 0,
         class,
     }
 }

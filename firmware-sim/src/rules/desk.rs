@@ -191,8 +191,7 @@ impl Desk {
         let end = places.min(job.place + PIECE);
         for rule in router.rules_at(job.place..end) {
             if job.all || outlasts(&rule) {
-                let before = self.before.get(&rule.id).copied().unwrap_or_default();
-                job.rules.push((rule, before));
+                job.rules.push(self.with_before(rule));
             }
         }
         job.place = end;
@@ -210,7 +209,7 @@ impl Desk {
 
     /// Has the rules kept as they are at the end of the run, and waits for that.
     pub fn finish(&mut self, now: Instant, router: &RecordedRouter) {
-        let copies = self.copies(now, router, outlasts);
+        let copies = self.copies(now, router, router.rules().filter(outlasts));
         if let Some(keeper) = self.keeper.take() {
             keeper.finish(copies);
         }
@@ -243,15 +242,24 @@ impl Desk {
     }
 
     fn one(&mut self, now: Instant, router: &RecordedRouter, id: RuleId) -> Outcome {
-        let copies = self.copies(now, router, |rule| rule.id == id);
-        if copies.rules.is_empty() { Outcome::NoSuchRule } else { Outcome::Rules(copies) }
+        let Some(rule) = router.rule(id) else { return Outcome::NoSuchRule };
+        Outcome::Rules(self.copies(now, router, [rule]))
     }
 
-    fn copies(&mut self, now: Instant, router: &RecordedRouter, wanted: impl Fn(&Rule) -> bool) -> Copies {
-        let rules = router.rules().filter(|rule| wanted(rule));
-        let rules = rules.map(|rule| (rule.clone(), self.before.get(&rule.id).copied().unwrap_or_default()));
-        let rules = rules.collect();
+    fn copies(
+        &mut self,
+        now: Instant,
+        router: &RecordedRouter,
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> Copies {
+        let rules = rules.into_iter().map(|rule| self.with_before(rule)).collect();
         Copies { rules, places: router.rule_occupancy().1, times: self.times(now) }
+    }
+
+    /// A rule, and what it had done in earlier runs.
+    fn with_before(&self, rule: Rule) -> (Rule, Tally) {
+        let before = self.before.get(&rule.id).copied().unwrap_or_default();
+        (rule, before)
     }
 
     /// What both clocks say.

@@ -87,11 +87,13 @@ impl AnswerCache {
         Self { config, known: LruCache::new(classes) }
     }
 
-    /// What is known of this class, for a frame with this hash.
-    pub fn look_up(&mut self, now: Instant, class: &ClassKey, frame: u64) -> Cached {
+    /// What is known of this class, for a frame whose hash is only taken while the class is being learnt.
+    pub fn look_up(&mut self, now: Instant, class: &ClassKey, frame: impl FnOnce() -> u64) -> Cached {
         match self.known.get(class) {
             Some(Entry::Answer { kept, until }) if now < *until => Cached::Answer(kept.clone()),
-            Some(Entry::Learning { kept, frames, until, .. }) if now < *until && frames.contains(&frame) => {
+            Some(Entry::Learning { kept, frames, until, .. })
+                if now < *until && frames.contains(&frame()) =>
+            {
                 Cached::Answer(kept.clone())
             }
             Some(Entry::Failed { until, .. }) if now < *until => Cached::Failing,
@@ -175,14 +177,14 @@ mod tests {
     fn an_approved_answer_serves_for_its_time() {
         let (mut cache, now) = (AnswerCache::new(CacheConfig::default()), Instant::now());
         let land = class(Anomaly::Ipv4Land);
-        assert_eq!(cache.look_up(now, &land, 1), Cached::Unknown);
+        assert_eq!(cache.look_up(now, &land, || 1), Cached::Unknown);
         cache.approved(now, &land, DROP, 1);
         cache.forget(&land);
-        assert_eq!(cache.look_up(now, &land, 1), Cached::Unknown);
+        assert_eq!(cache.look_up(now, &land, || 1), Cached::Unknown);
         cache.approved(now, &land, DROP, 1);
-        assert_eq!(cache.look_up(now + 59 * SECOND, &land, 1), Cached::Answer(DROP));
-        assert_eq!(cache.look_up(now + 60 * SECOND, &land, 1), Cached::Unknown);
-        assert_eq!(cache.look_up(now, &class(Anomaly::UdpLength), 1), Cached::Unknown);
+        assert_eq!(cache.look_up(now + 59 * SECOND, &land, || 1), Cached::Answer(DROP));
+        assert_eq!(cache.look_up(now + 60 * SECOND, &land, || 1), Cached::Unknown);
+        assert_eq!(cache.look_up(now, &class(Anomaly::UdpLength), || 1), Cached::Unknown);
     }
 
     #[test]
@@ -191,15 +193,15 @@ mod tests {
         let land = class(Anomaly::Ipv4Land);
         for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
             cache.failed(now, &land);
-            assert_eq!(cache.look_up(now + wait * SECOND - SECOND / 2, &land, 1), Cached::Failing);
+            assert_eq!(cache.look_up(now + wait * SECOND - SECOND / 2, &land, || 1), Cached::Failing);
             now += wait * SECOND;
-            assert_eq!(cache.look_up(now, &land, 1), Cached::Unknown);
+            assert_eq!(cache.look_up(now, &land, || 1), Cached::Unknown);
         }
         cache.approved(now, &land, DROP, 1);
         // Once it works, the next failure starts from the beginning.
         cache.failed(now, &land);
-        assert_eq!(cache.look_up(now, &land, 1), Cached::Failing);
-        assert_eq!(cache.look_up(now + SECOND, &land, 1), Cached::Unknown);
+        assert_eq!(cache.look_up(now, &land, || 1), Cached::Failing);
+        assert_eq!(cache.look_up(now + SECOND, &land, || 1), Cached::Unknown);
     }
 
     #[test]
@@ -211,20 +213,20 @@ mod tests {
         {
             cache.approved(now, &land, DROP, frame);
             assert_eq!(
-                cache.look_up(now, &land, frame),
+                cache.look_up(now, &land, || frame),
                 Cached::Answer(DROP),
                 "the same frame again is not asked about"
             );
-            assert_eq!(cache.look_up(now, &land, 99), other);
+            assert_eq!(cache.look_up(now, &land, || 99), other);
         }
         let mut later = now + 60 * SECOND;
         let other = Kept { action: OwnedAction::Symbolic(ActionKind::StripTag), ..DROP };
         for wait in [1, 2, 4, 8] {
             cache.approved(later, &land, DROP, 1);
             cache.approved(later, &land, other.clone(), 2);
-            assert_eq!(cache.look_up(later, &land, 1), Cached::Failing, "a contradiction is no answer");
+            assert_eq!(cache.look_up(later, &land, || 1), Cached::Failing, "a contradiction is no answer");
             later += wait * SECOND;
-            assert_eq!(cache.look_up(later, &land, 1), Cached::Unknown, "and costs more each time");
+            assert_eq!(cache.look_up(later, &land, || 1), Cached::Unknown, "and costs more each time");
         }
     }
 
@@ -236,9 +238,9 @@ mod tests {
         for class in [&a, &b] {
             cache.approved(now, class, DROP, 1);
         }
-        assert_eq!(cache.look_up(now, &a, 1), Cached::Answer(DROP));
+        assert_eq!(cache.look_up(now, &a, || 1), Cached::Answer(DROP));
         cache.approved(now, &c, DROP, 1);
-        assert_eq!(cache.look_up(now, &b, 1), Cached::Unknown);
+        assert_eq!(cache.look_up(now, &b, || 1), Cached::Unknown);
         assert_eq!((cache.len(), cache.is_empty()), (2, false));
     }
 }

@@ -27,7 +27,7 @@ pub struct Reply {
     pub prompt: Option<String>,
     /// What this frame has cost.
     pub cost: Cost,
-    /// A hash of the frame, where it was asked about by class; else 0.
+    /// A hash of the frame, where a backend was asked about its class; else 0.
     pub frame: u64,
     /// The class that the answer serves, if it was asked for by class alone.
     pub class: Option<ClassKey>,

@@ -130,8 +130,7 @@ impl Router<'_> {
         let id = installed.id;
         self.note(Event::Rule { id, change: RuleChange::Shadowed });
         if state == RuleState::Active {
-            self.stats.rules.activated += 1;
-            self.note(Event::Rule { id, change: RuleChange::Activated });
+            self.activated(id);
         }
         if self.rules.is_thrashing() {
             // What the operator said has nothing to do with it.

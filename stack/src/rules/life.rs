@@ -74,6 +74,11 @@ pub enum RuleChange {
     Retired(Retirement),
 }
 
+/// The earlier of both.
+pub(super) fn earlier(one: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(one.map_or(other, |one| one.min(other)))
+}
+
 impl Router<'_> {
     /// Does what is due: shadows end, rules expire.
     pub(crate) fn handle_rules_timeout(&mut self, now: Instant) {
@@ -88,7 +93,7 @@ impl Router<'_> {
             }
             match self.rules.shadow_end(index, self.config.rules.shadow) {
                 Some(end) if end <= now => self.activate(now, index),
-                Some(end) => next = Some(next.map_or(end, |next: Instant| next.min(end))),
+                Some(end) => next = earlier(next, end),
                 None => {}
             }
         }
@@ -98,9 +103,13 @@ impl Router<'_> {
     /// The shadow has ended without a contradiction.
     pub(super) fn activate(&mut self, now: Instant, index: usize) {
         if let Some(id) = self.rules.activate(now, index) {
-            self.stats.rules.activated += 1;
-            self.note(Event::Rule { id, change: RuleChange::Activated });
+            self.activated(id);
         }
+    }
+
+    pub(super) fn activated(&mut self, id: RuleId) {
+        self.stats.rules.activated += 1;
+        self.note(Event::Rule { id, change: RuleChange::Activated });
     }
 
     pub(super) fn retire(&mut self, index: usize, why: Retirement) {
@@ -138,8 +147,9 @@ impl Router<'_> {
     /// Is the rule as it should be after addresses, routes or configuration changed?
     pub(super) fn revalidate(&mut self, index: usize) -> bool {
         let epoch = self.epoch;
-        if self.rules.hot(index).is_none_or(|hot| hot.epoch == epoch) {
-            return self.rules.hot(index).is_some();
+        let Some(hot) = self.rules.hot(index) else { return false };
+        if hot.epoch == epoch {
+            return true;
         }
         let sound = self.rules.spec(index).is_some_and(|spec| self.validate(spec).is_ok());
         if sound {

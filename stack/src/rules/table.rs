@@ -4,6 +4,7 @@
 //! line. Read first: the order law in [`super`].
 
 use super::candidate::Candidates;
+use super::life::earlier;
 use super::matching::Key;
 use super::recent::Recents;
 use super::{
@@ -345,51 +346,60 @@ impl<'a> Rules<'a> {
     ) -> Result<Installed, RuleRefusal> {
         let key = Key::of(spec.matches.class.words(), &spec.matches.subject);
         let hash = key.hash(self.secret);
-        if let Some(index) = self.find(hash, &key) {
-            let outranks = self.spec(index).is_some_and(|old| spec.content > old.content);
-            let lapsed = self.lapsed(index, now);
-            if !outranks && lapsed.is_none() {
-                return Err(RuleRefusal::Outranked);
-            }
-            let why = lapsed.unwrap_or(Retirement::Outranked);
-            let old = self.remove(index).map(|old| (old, why));
-            let id = self.put(index, (key, hash), now, spec, (state, epoch, shadow));
-            return Ok(Installed { id, instead_of: old });
+        let (index, why) = self.slot_for(now, &key, hash, &spec, masks)?;
+        let instead_of = why.and_then(|why| Some((self.remove(index)?, why)));
+        if let Some((_, Retirement::Evicted)) = instead_of {
+            self.count_eviction(now);
         }
-        let (reason, scope) = (spec.matches.class.reason as usize, slot_of(spec.matches.subject.scope()));
-        if self.masks[reason][scope] == 0 && self.masks_used >= masks {
+        let id = self.put(index, (key, hash), now, spec, (state, epoch, shadow));
+        Ok(Installed { id, instead_of })
+    }
+
+    /// Where a rule goes; and why the rule there has to go, if there is one.
+    fn slot_for(
+        &self,
+        now: Instant,
+        key: &Key,
+        hash: u64,
+        spec: &RuleSpec,
+        masks: usize,
+    ) -> Result<(usize, Option<Retirement>), RuleRefusal> {
+        if let Some(index) = self.find(hash, key) {
+            let outranks = self.spec(index).is_some_and(|old| spec.content > old.content);
+            let why = self.lapsed(index, now).or(outranks.then_some(Retirement::Outranked));
+            return why.map(|why| (index, Some(why))).ok_or(RuleRefusal::Outranked);
+        }
+        if self.masks[spec.matches.class.reason as usize][slot_of(spec.matches.subject.scope())] == 0
+            && self.masks_used >= masks
+        {
             return Err(RuleRefusal::MasksFull);
         }
-        let is_operator = |spec: &RuleSpec| spec.origin == RuleOrigin::Operator;
-        // What is learnt takes no place of what the operator said.
-        let is_operators = is_operator(&spec);
         let places = places(hash, self.places()).ok_or(RuleRefusal::RulesFull)?;
         let free = |start: usize| (start..start + WAYS).filter(|&index| self.tags[index] == 0);
         let emptier = places.into_iter().max_by_key(|&start| free(start).count());
         if let Some(index) = emptier.and_then(|start| free(start).next()) {
-            let id = self.put(index, (key, hash), now, spec, (state, epoch, shadow));
-            return Ok(Installed { id, instead_of: None });
+            return Ok((index, None));
         }
+        let is_operators = |spec: &RuleSpec| spec.origin == RuleOrigin::Operator;
+        // What is learnt takes no place of what the operator said.
+        let gives_way = |old: &RuleSpec| !old.pinned && (is_operators(spec) || !is_operators(old));
         // What is past its time goes first, then what is still in shadow, then what was used longest ago.
         let coldest = places
             .into_iter()
             .flat_map(|start| start..start + WAYS)
-            .filter(|&index| {
-                self.spec(index).is_some_and(|old| !old.pinned && (is_operators || !is_operator(old)))
-            })
+            .filter(|&index| self.spec(index).is_some_and(gives_way))
             .min_by_key(|&index| {
                 let hot = &self.hot[index];
                 let lapsed = self.lapsed(index, now).is_some();
                 (!lapsed, hot.state == RuleState::Active, hot.last_hit, self.id(index))
-            })
-            .map(|index| (index, self.lapsed(index, now)));
-        let Some((index, lapsed)) = coldest else { return Err(RuleRefusal::RulesFull) };
-        let old = self.remove(index).map(|old| (old, lapsed.unwrap_or(Retirement::Evicted)));
-        if lapsed.is_none() {
-            self.count_eviction(now);
-        }
-        let id = self.put(index, (key, hash), now, spec, (state, epoch, shadow));
-        Ok(Installed { id, instead_of: old })
+            });
+        let index = coldest.ok_or(RuleRefusal::RulesFull)?;
+        Ok((index, Some(self.lapsed(index, now).unwrap_or(Retirement::Evicted))))
+    }
+
+    /// How many rules there are about the reason and with the scope of this match.
+    fn mask_mut(&mut self, matches: &Match) -> &mut u32 {
+        &mut self.masks[matches.class.reason as usize][slot_of(matches.subject.scope())]
     }
 
     fn put(
@@ -402,9 +412,10 @@ impl<'a> Rules<'a> {
     ) -> RuleId {
         let id = RuleId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        let mask = &mut self.masks[spec.matches.class.reason as usize][slot_of(spec.matches.subject.scope())];
-        self.masks_used += usize::from(*mask == 0);
+        let mask = self.mask_mut(&spec.matches);
         *mask += 1;
+        let is_first = *mask == 1;
+        self.masks_used += usize::from(is_first);
         self.len += 1;
         self.recent.forget();
         self.tags[index] = tag(hash);
@@ -420,7 +431,7 @@ impl<'a> Rules<'a> {
             spec,
         });
         let due = now + if state == RuleState::Shadow { shadow.min(SWEEP) } else { SWEEP };
-        self.next_sweep = Some(self.next_sweep.map_or(due, |at| at.min(due)));
+        self.next_sweep = earlier(self.next_sweep, due);
         id
     }
 
@@ -429,9 +440,10 @@ impl<'a> Rules<'a> {
         self.tags[index] = 0;
         self.len -= 1;
         self.recent.forget();
-        let mask = &mut self.masks[spec.matches.class.reason as usize][slot_of(spec.matches.subject.scope())];
+        let mask = self.mask_mut(&spec.matches);
         *mask -= 1;
-        self.masks_used -= usize::from(*mask == 0);
+        let was_last = *mask == 0;
+        self.masks_used -= usize::from(was_last);
         Some(id)
     }
 
