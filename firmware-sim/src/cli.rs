@@ -1,5 +1,6 @@
 //! The command line of `softrouter`.
 
+use crate::logs::{LogLimit, LogPlan};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_slowpath::BackendSpec;
 use llm_slowpath::prompt::tokens::Task;
@@ -23,8 +24,12 @@ pub enum Command {
     Run(RunArgs),
     /// Examine backends on questions with known right answers, beside two baselines.
     Exam(ExamArgs),
-    /// Do everything again that a recording says, without ports, model or clock, and compare what the router sends.
-    ReplayRecording(ReplayArgs),
+    /// Play captures (pcap, pcapng) through the router, and report what becomes of each frame. Not a run of this router, but
+    /// anybody's traffic: for what --record wrote, see replay-recording.
+    Replay(ReplayArgs),
+    /// Do everything again that a recording of this router (--record) says, without ports, model or clock, and compare what
+    /// it sends. For captures of any traffic, see replay.
+    ReplayRecording(ReplayRecordingArgs),
     /// Print what a model would be sent about a frame, without asking one.
     Prompt(PromptArgs),
     /// Look at the rules of a running router, and change them.
@@ -93,6 +98,9 @@ pub struct LabArgs {
     /// replay-recording` and Wireshark. It holds the traffic itself; super-frames are cut before the router.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Logs of anomalies.
+    #[command(flatten)]
+    pub logs: LogArgs,
     /// Keeps rules in this file: takes them from there at the start, and writes them there when they change.
     #[arg(long, value_name = "FILE")]
     pub rules_file: Option<PathBuf>,
@@ -117,9 +125,97 @@ pub struct RunArgs {
     /// replay-recording` and Wireshark. It holds the traffic itself; super-frames are cut before the router.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Logs of anomalies.
+    #[command(flatten)]
+    pub logs: LogArgs,
     /// Where the control socket is [default: that of the configuration, or softrouter.sock in $XDG_RUNTIME_DIR or /run].
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
+}
+
+/// `softrouter replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Captures in pcap or pcapng, as they are or compressed with gzip, of Ethernet, raw IP, Linux cooked or loopback
+    /// devices.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The router of this configuration (router.example.toml shows every field) instead of the lab's with default routes to
+    /// its server.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Who answers: embedded, embedded:FOLDER, openai:URL#MODEL, ollama:URL#MODEL, anthropic:URL#MODEL or transcript:FILE;
+    /// openai+tools: and so on for tool calling. Given several times, they are asked in this order [default: as the
+    /// configuration says, or embedded].
+    #[arg(long = "backend", value_name = "BACKEND")]
+    pub backends: Vec<BackendSpec>,
+    /// Nothing is diverted: the default of each reason acts at once.
+    #[arg(long, conflicts_with_all = ["backends", "transcript", "decision_log"])]
+    pub no_slow_path: bool,
+    /// Where RFCs leave a choice [default: that of the configuration, or balanced].
+    #[arg(long, value_enum)]
+    pub posture: Option<Posture>,
+    /// The port that all frames come in by, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port: u8,
+    /// Frames keep their destination MAC addresses; else unicast ones are addressed to the port, since they would all be for
+    /// another station.
+    #[arg(long)]
+    pub keep_mac: bool,
+    /// At the times of the capture, so many times as fast; each file follows the one before it. Without this and --pps:
+    /// one frame after the other. The router's limits count in real time: at full speed they see everything in a moment.
+    #[arg(long, value_name = "TIMES", value_parser = positive, conflicts_with = "pps")]
+    pub speed: Option<f64>,
+    /// With --speed: the longest pause of the capture that is kept, in seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = positive, requires = "speed")]
+    pub max_gap: Option<f64>,
+    /// So many frames a second.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub pps: Option<f64>,
+    /// The next frame waits until the slow path is done with the one before, and until its token bucket is full again: no
+    /// frame is refused since the captures are played too fast. It takes about a millisecond a diverted frame.
+    #[arg(long, conflicts_with = "no_slow_path")]
+    pub wait: bool,
+    /// Loads all frames into memory first, and plays them so many times: what it takes to read the files is not counted.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub loops: Option<u64>,
+    /// Writes every frame that came in, with a comment that says what became of it and why, and every frame that the router
+    /// sent, as a pcapng file for Wireshark.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Logs of anomalies.
+    #[command(flatten)]
+    pub logs: LogArgs,
+    /// Adds one JSON line to this file for everything that happens to a diverted frame.
+    #[arg(long, value_name = "FILE")]
+    pub decision_log: Option<PathBuf>,
+    /// Adds what model servers answer to this transcript; the backend transcript:FILE answers from it without a model.
+    #[arg(long, value_name = "FILE")]
+    pub transcript: Option<PathBuf>,
+    /// Writes the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Logs of anomalies that other tools read.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// Adds a JSON line to this file for each anomaly, in the form of Suricata's EVE (event_type anomaly).
+    #[arg(long, value_name = "FILE")]
+    pub eve: Option<PathBuf>,
+    /// Adds a line to this file for each anomaly, in the form of Zeek's weird.log.
+    #[arg(long, value_name = "FILE")]
+    pub weird: Option<PathBuf>,
+    /// How many anomalies of one reason both logs tell: so many pass, then one in so many, and after so many seconds all
+    /// anew; off: all of them.
+    #[arg(long, value_name = "PASS,ONE_IN,SECONDS", default_value = "25,1000,600")]
+    pub log_limit: LogLimit,
+}
+
+impl From<LogArgs> for LogPlan {
+    fn from(args: LogArgs) -> Self {
+        Self { eve: args.eve, weird: args.weird, limit: args.log_limit }
+    }
 }
 
 /// `softrouter rules`
@@ -182,7 +278,7 @@ pub enum RulesCommand {
 
 /// `softrouter replay-recording`
 #[derive(Debug, Args)]
-pub struct ReplayArgs {
+pub struct ReplayRecordingArgs {
     /// What --record wrote.
     #[arg(value_name = "FILE")]
     pub recording: PathBuf,
@@ -271,6 +367,11 @@ pub struct PromptArgs {
 fn task(name: &str) -> Result<Task, String> {
     let names = || Task::ALL.map(Task::name).join(", ");
     Task::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("name some of {}", names()))
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "name a number above 0".into())
 }
 
 fn probability(text: &str) -> Result<f32, String> {

@@ -15,6 +15,7 @@ use crate::decision_log::DecisionLog;
 use crate::port::{Gso, Port, Sent};
 use crate::recording::{RecordedRouter, Written};
 use crate::rules::Desk;
+use crate::watch::{Judged, Watch};
 use budget::Budget;
 use llm_slowpath::{Cascade, Refused, Reply, Service, ServiceConfig, StartError};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Longest frame that is read from a port: what a TAP with the largest MTU can hold.
-const READ_MAX: usize = 65_536 + 18;
+pub(crate) const READ_MAX: usize = 65_536 + 18;
 /// Left free before each frame, for a VLAN tag.
 const TAG_ROOM: usize = 4;
 
@@ -78,6 +79,7 @@ pub struct EventLoop {
     /// The frame that the slow path is just not to answer.
     spared: Option<DivertId>,
     log: Option<DecisionLog>,
+    watches: Vec<Box<dyn Watch>>,
     /// Where operators' orders about rules are taken.
     desk: Option<Desk>,
     buffer: Vec<u8>,
@@ -130,11 +132,17 @@ impl EventLoop {
             availability: Availability::default(),
             spared: None,
             log,
+            watches: Vec::new(),
             desk: None,
             buffer: vec![0; TAG_ROOM + READ_MAX],
             cut: vec![0; TAG_ROOM + READ_MAX],
             out: Box::new([0; FRAME_MAX]),
         })
+    }
+
+    /// Tells this one, too, of everything from now on.
+    pub fn watch(&mut self, watch: Box<dyn Watch>) {
+        self.watches.push(watch);
     }
 
     /// Takes operators' orders about rules from now on.
@@ -205,11 +213,13 @@ impl EventLoop {
                 next_tick = now + step;
                 self.router.flush_recording();
                 note(&mut self.log, DecisionLog::flush);
+                self.watches.iter_mut().for_each(|watch| watch.flush());
                 tick(self);
             }
             sleep = Clock::until(now, due.map_or(next_tick, |due| due.min(next_tick)));
         }
         note(&mut self.log, DecisionLog::flush);
+        self.watches.iter_mut().for_each(|watch| watch.flush());
         Ok(())
     }
 
@@ -289,21 +299,34 @@ impl EventLoop {
         gso: Option<&Gso>,
     ) -> Result<(), LoopError> {
         let received_len = frame.len();
+        for watch in &mut self.watches {
+            watch.received(PortId(index as u8), frame.bytes(), self.router.stats());
+        }
         let timer = self.latencies.start();
         let verdict = self.router.handle_frame(now, PortId(index as u8), &mut frame);
         self.latencies.fast(timer);
-        if let Verdict::Forward { port } = verdict {
-            let port = &mut self.ports[port.index()];
+        if !self.watches.is_empty() {
+            self.tell_judged(now, PortId(index as u8), &frame, verdict);
+        }
+        if let Verdict::Forward { port: id } = verdict {
+            let port = &mut self.ports[id.index()];
             let sent = match gso {
                 None => port.send(frame.bytes()),
                 Some(gso) => port.send_super_frame(frame.bytes(), gso),
             };
             match sent.map_err(|source| failed(&**port, source))? {
-                Sent::Done => {}
+                Sent::Done => self.watches.iter_mut().for_each(|watch| watch.sent(id, None, frame.bytes())),
                 Sent::Full => self.router.unforwarded(received_len, frame.len()),
             }
         }
         self.flush()
+    }
+
+    /// Tells those that look on of a frame and of its own events, before any other frame's.
+    fn tell_judged(&mut self, now: Instant, port: PortId, frame: &FrameBuf<'_>, verdict: Verdict) {
+        let judged = Judged { now, port, frame: frame.bytes(), verdict, stats: self.router.stats() };
+        self.watches.iter_mut().for_each(|watch| watch.judged(&judged, &self.router));
+        self.log_events();
     }
 
     /// May a super-frame be classified, rewritten and sent as one frame?
@@ -333,6 +356,10 @@ impl EventLoop {
             let frame = &self.out[..transmit.len];
             let port = &mut self.ports[transmit.port.index()];
             let sent = port.send(frame).map_err(|source| failed(&**port, source))?;
+            if sent == Sent::Done {
+                let watches = self.watches.iter_mut();
+                watches.for_each(|watch| watch.sent(transmit.port, Some(transmit.origin), frame));
+            }
             match (sent, transmit.origin) {
                 (Sent::Full, _) => self.router.unsent(&transmit),
                 (Sent::Done, Origin::Ruled(rule)) => {
@@ -382,6 +409,7 @@ impl EventLoop {
         while let Some(reply) = self.service.try_recv() {
             let clock = self.clock;
             note(&mut self.log, |log| log.reply(clock.now(), &reply));
+            self.watches.iter_mut().for_each(|watch| watch.reply(&reply));
             self.take_answer(&reply);
             self.flush()?;
             self.latencies.answered(reply.id, self.clock.now());
@@ -417,6 +445,7 @@ impl EventLoop {
             }
             let clock = self.clock;
             note(&mut self.log, |log| log.event(clock.now(), &event));
+            self.watches.iter_mut().for_each(|watch| watch.event(&event));
         }
     }
 }

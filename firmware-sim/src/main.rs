@@ -1,11 +1,14 @@
 //! The `softrouter` binary: reads the command line, sets the stop flag on Ctrl-C, and reports.
 
 use clap::Parser;
-use firmware_sim::cli::{Cli, Command, ExamArgs, LabArgs, PromptArgs, ReplayArgs, RulesArgs, RulesCommand};
+use firmware_sim::cli::{
+    Cli, Command, ExamArgs, LabArgs, PromptArgs, ReplayArgs, ReplayRecordingArgs, RulesArgs, RulesCommand,
+};
 use firmware_sim::exam::{Exam, ExamPlan, Prices};
 use firmware_sim::lab::privilege::enter_unprivileged;
 use firmware_sim::lab::run::LabPlan;
 use firmware_sim::prompt_command::{self, PromptPlan};
+use firmware_sim::replay::{self, Pace, ReplayPlan};
 use firmware_sim::rules::client::{Ask, ask};
 use firmware_sim::rules::{ControlPlan, Request, RulesPlan};
 use firmware_sim::run::Outputs;
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
                 decision_log: args.decision_log,
                 transcript: args.transcript,
                 record: args.record,
+                logs: args.logs.into(),
                 control: args.control,
             };
             finish(run::run(&args.config, &outputs, &stop_flag()).map(|()| true))
@@ -53,7 +57,8 @@ fn main() -> ExitCode {
             finish(run_lab(&args))
         }
         Command::Exam(args) => finish(run_exam(args)),
-        Command::ReplayRecording(args) => finish(replay(&args)),
+        Command::Replay(args) => finish(run_replay(args)),
+        Command::ReplayRecording(args) => finish(replay_recording(&args)),
         Command::Prompt(args) => finish(run_prompt(&args)),
         Command::Rules(args) => finish(ask_about_rules(args)),
     }
@@ -101,6 +106,7 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
         decision_log: args.decision_log.clone(),
         capture: args.capture.clone(),
         record: args.record.clone(),
+        logs: args.logs.clone().into(),
         rules: RulesPlan {
             file: args.rules_file.clone(),
             control: args.control.clone().map_or(ControlPlan::None, ControlPlan::At),
@@ -114,7 +120,36 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(outcome.success)
 }
 
-fn replay(args: &ReplayArgs) -> Result<bool, Box<dyn std::error::Error>> {
+fn run_replay(args: ReplayArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    let json = Output::create("--json", args.json.as_deref())?;
+    let longest_gap = args.max_gap.map(Duration::try_from_secs_f64).transpose()?;
+    let plan = ReplayPlan {
+        pace: match (args.speed, args.pps) {
+            (Some(speed), _) => Pace::Captured { speed, longest_gap },
+            (None, Some(rate)) => Pace::Rate(rate),
+            (None, None) => Pace::Full,
+        },
+        files: args.files,
+        config: args.config,
+        posture: args.posture.map(Into::into),
+        backends: args.backends,
+        no_slow_path: args.no_slow_path,
+        port: args.port,
+        keep_mac: args.keep_mac,
+        wait: args.wait,
+        rounds: args.loops,
+        write: args.write,
+        logs: args.logs.into(),
+        decision_log: args.decision_log,
+        transcript: args.transcript,
+    };
+    let report = replay::run(&plan, &stop_flag())?;
+    let _ = write!(std::io::stdout(), "{report}");
+    json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    Ok(report.success)
+}
+
+fn replay_recording(args: &ReplayRecordingArgs) -> Result<bool, Box<dyn std::error::Error>> {
     let json = Output::create("--json", args.json.as_deref())?;
     let report = recording::replay(&args.recording)?;
     let _ = write!(std::io::stdout(), "{report}");

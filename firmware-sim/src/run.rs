@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::{self, FileError, RunConfig};
 use crate::decision_log::DecisionLog;
 use crate::event_loop::{EventLoop, LoopError};
+use crate::logs::{LogError, LogPlan, wall_clock};
 use crate::port::Port;
 use crate::port::tap::{Tap, TapError, TapOptions};
 use crate::port::vlan::VlanPort;
@@ -41,6 +42,9 @@ pub enum RunError {
     /// The owner loop failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
+    /// A log of anomalies cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The control socket or the rules file cannot be had.
     #[error(transparent)]
     Rules(#[from] UpkeepError),
@@ -77,6 +81,8 @@ pub struct Outputs {
     pub transcript: Option<PathBuf>,
     /// The recording.
     pub record: Option<PathBuf>,
+    /// Logs of anomalies, which are added to.
+    pub logs: LogPlan,
     /// The control socket, instead of the configuration's.
     pub control: Option<PathBuf>,
 }
@@ -118,6 +124,10 @@ pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunE
     let (desk, opening) =
         upkeep.load(clock, &mut router, Names::of(&config.port_names, &config.slow_path))?;
     let mut owner = EventLoop::new(router, ports, backends, config.slow_path.service(), clock, log)?;
+    let names = config.port_names.clone();
+    if let Some(logs) = outputs.logs.open(names, Vec::new(), wall_clock(clock.now()))? {
+        owner.watch(Box::new(logs));
+    }
     owner.open_desk(desk);
     let control = opening.serve(clock, owner.waker())?;
     if let Some(socket) = socket {

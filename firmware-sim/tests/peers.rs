@@ -1,5 +1,6 @@
 //! Peers as judges of a lab run: captures at the far ends against the inject log, and tshark's opinion
-//! of every injected frame and of a recording; curl as the status page's reader. Needs tshark and curl (`make setup-peers`).
+//! of every injected frame, of a recording and of a replay's comments; its tools as writers of captures; curl as the status
+//! page's reader. Needs tshark and curl (`make setup-peers`).
 
 mod common;
 
@@ -7,6 +8,7 @@ use common::{EXAMPLE, ROUTER, RunningRouter};
 use firmware_sim::lab::privilege::{probe_tap, skip};
 use firmware_sim::recording::replay;
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
+use pktgen::{Generator, World};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -145,6 +147,111 @@ fn tshark_opens_a_recording_and_counts_what_the_replay_counts() {
     assert_eq!(count("_ws.malformed"), 0);
     assert!(report.frames_in > 100 && report.answers > 50, "{report}");
     fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn tshark_reads_a_replays_comments_and_counts_what_the_report_counts() {
+    if Command::new("tshark").arg("--version").output().is_err() {
+        return skip("tshark is not installed: make setup-peers");
+    }
+    let folder = std::env::temp_dir().join(format!("softrouter-peers-replay-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let [capture, out, json] = ["in.pcap", "out.pcapng", "report.json"].map(|name| folder.join(name));
+    let generator = Generator::new(World::lab(), 7);
+    let odd = (0..3).flat_map(|at| stack::Anomaly::ALL.iter().map(move |&anomaly| (anomaly, at)));
+    let odd = odd.filter_map(|(anomaly, at)| generator.of(anomaly, at));
+    let made = odd.chain((0..200).map(|at| generator.frame(at)));
+    write(&capture, &made.map(|made| made.bytes).collect::<Vec<_>>());
+    let output = Command::new(env!("CARGO_BIN_EXE_softrouter"))
+        .args(["replay", "--keep-mac", "--wait"])
+        .arg(&capture)
+        .arg("--write")
+        .arg(&out)
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    let fields = ["frame.packet_flags_direction", "frame.interface_name", "frame.comment"];
+    let mut tshark = Command::new("tshark");
+    tshark.arg("-r").arg(&out).args(["-T", "fields"]);
+    fields.iter().for_each(|field| {
+        tshark.args(["-e", field]);
+    });
+    let read = tshark.output().unwrap();
+    // A file that tshark finds damaged is an exit status of its own.
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let lines = String::from_utf8(read.stdout).unwrap();
+    let packets: Vec<Vec<&str>> = lines.lines().map(|line| line.split('\t').collect()).collect();
+    let [incoming, outgoing] = ["0x00000001", "0x00000002"]
+        .map(|way| packets.iter().filter(|packet| packet[0] == way).collect::<Vec<_>>());
+    let number = |pointer: &str| {
+        report.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}"))
+    };
+    assert_eq!(incoming.len() as u64, number("/router/received/frames"));
+    assert_eq!(incoming.len() as u64, number("/played/frames") + number("/played/made_up"));
+    assert_eq!(outgoing.len() as u64, number("/annotated/frames_out"));
+    assert!(
+        incoming.iter().all(|packet| packet[1].ends_with(" in"))
+            && outgoing.iter().all(|packet| packet[1].ends_with(" out"))
+    );
+    let with =
+        |of: &[&Vec<&str>], part: &str| of.iter().filter(|packet| packet[2].contains(part)).count() as u64;
+    for path in stack::stats::Path::ALL.map(stack::stats::Path::name) {
+        let told = with(&incoming, &format!("path={path};"));
+        assert_eq!(told, number(&format!("/router/paths/{path}/frames")), "{path}");
+    }
+    let mut reasons = 0;
+    for anomaly in stack::Anomaly::ALL.iter().map(|anomaly| anomaly.name()) {
+        let seen = report.pointer(&format!("/router/reasons/{anomaly}/seen")).and_then(Value::as_u64);
+        assert_eq!(with(&incoming, &format!("reason={anomaly};")), seen.unwrap_or(0), "{anomaly}");
+        reasons += u64::from(seen.is_some());
+    }
+    assert!(reasons > 80, "{reasons}");
+    let answers =
+        report["router"]["rejections"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
+    assert_eq!(with(&incoming, "rejected="), answers);
+    assert_eq!(with(&outgoing, "origin=injected;"), number("/router/sent/2"));
+    assert!(number("/router/sent/2") > 5 && number("/router/paths/slow-model/frames") > 50);
+    println!("{} packets: tshark counts what the report counts, of {reasons} reasons", packets.len());
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn captures_that_wiresharks_own_tools_wrote_are_played() {
+    if Command::new("editcap").arg("--version").output().is_err() {
+        return skip("editcap is not installed: make setup-peers");
+    }
+    let folder = std::env::temp_dir().join(format!("softrouter-peers-editcap-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name);
+    let made = |program: &str, args: &[&str], files: &[&str]| {
+        let output =
+            Command::new(program).args(args).args(files.iter().map(|file| path(file))).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let generator = Generator::new(World::lab(), 9);
+    write(&path("in.pcap"), &(0..50).map(|at| generator.healthy(at).bytes).collect::<Vec<_>>());
+    made("editcap", &["-F", "nsecpcap"], &["in.pcap", "nanoseconds.pcap"]);
+    made("editcap", &["-F", "pcapng"], &["in.pcap", "blocks.pcapng"]);
+    // Without their first 14 bytes they are no Ethernet frames any more.
+    made("editcap", &["-T", "rawip", "-C", "14"], &["in.pcap", "raw.pcap"]);
+    made("mergecap", &["-w"], &["all.pcapng", "nanoseconds.pcap", "blocks.pcapng", "raw.pcap"]);
+    made("gzip", &["--keep"], &["all.pcapng"]);
+    let files = ["nanoseconds.pcap", "blocks.pcapng", "raw.pcap", "all.pcapng", "all.pcapng.gz"];
+    let output = Command::new(env!("CARGO_BIN_EXE_softrouter"))
+        .args(["replay", "--no-slow-path", "--json"])
+        .arg(path("report.json"))
+        .args(files.map(path))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let report: Value = serde_json::from_str(&fs::read_to_string(path("report.json")).unwrap()).unwrap();
+    let packets: Vec<_> = (0..files.len()).map(|at| &report["read"]["files"][at]["packets"]).collect();
+    assert_eq!(packets, [50, 50, 50, 150, 150]);
+    assert_eq!((&report["played"]["frames"], &report["read"]["reframed"]["101"]), (&450.into(), &150.into()));
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -22,7 +22,9 @@ fn the_example_routes_until_ctrl_c() {
     if let Err(refused) = probe_tap() {
         return skip(&refused.to_string());
     }
-    let router = RunningRouter::start("example", EXAMPLE, &[]);
+    let weird = std::env::temp_dir().join(format!("softrouter-{}-run-weird.log", std::process::id()));
+    let _ = std::fs::remove_file(&weird);
+    let router = RunningRouter::start("example", EXAMPLE, &["--weird".as_ref(), weird.as_os_str()]);
     let host: &dyn LabHost = &router.host;
     let stop = Arc::new(AtomicBool::new(false));
     let mut echoes = Vec::new();
@@ -43,6 +45,9 @@ fn the_example_routes_until_ctrl_c() {
         assert!(echo.is_clean() && echo.first_answered, "{echo:?}\n{shown}");
     }
     assert!(status.success(), "{shown}");
+    let log = std::fs::read_to_string(&weird).unwrap();
+    std::fs::remove_file(weird).unwrap();
+    assert!(log.starts_with("#separator") && log.contains("\n#close\t"), "{log}");
     for line in [
         "port 0 = tap0: 02:00:00:00:01:01 10.0.1.1/24 fd00:1::1/64 fe80::ff:fe00:101 mtu 1500",
         "port 2 = tap1.10: VLAN 10 of port 1 02:00:00:00:02:01 10.0.10.1/24",

@@ -2,6 +2,7 @@
 
 use super::ExamError;
 use super::items::{Part, Question, Source};
+use crate::replay::readdress;
 use crate::storage::{Tables, storage};
 use llm_slowpath::prompt::tokens::{self, Task};
 use pcap_file::DataLink;
@@ -115,9 +116,7 @@ impl<'a, W: Fn(Part) -> bool> Taker<'a, W> {
             if bytes.len() > FRAME_MAX || bytes.len() < 6 {
                 continue;
             }
-            if bytes[0] & 1 == 0 {
-                bytes[..6].copy_from_slice(&MAC);
-            }
+            readdress(&mut bytes, MAC);
             let _ = router.handle_frame(self.now, PortId(0), &mut FrameBuf::new(&mut bytes));
             let diverted = router.poll_divert(&mut self.buffer);
             if let Some(diverted) = &diverted {

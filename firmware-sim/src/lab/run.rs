@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::decision_log::DecisionLog;
 use crate::event_loop::{EventLoop, LoopError};
 use crate::lab::capture::Capture;
+use crate::logs::{LogError, LogPlan, wall_clock};
 use crate::port::{Port, memory};
 use crate::recording::{self, Header, MadeFrom, RecordedRouter, Recorder, config_hash};
 use crate::report::Outcome;
@@ -60,6 +61,8 @@ pub struct LabPlan {
     pub capture: Option<PathBuf>,
     /// Where the recording goes.
     pub record: Option<PathBuf>,
+    /// Logs of anomalies.
+    pub logs: LogPlan,
     /// Where rules are kept, and the control socket.
     pub rules: RulesPlan,
 }
@@ -79,6 +82,9 @@ pub enum LabError {
     /// The owner loop failed.
     #[error(transparent)]
     Loop(#[from] LoopError),
+    /// A log of anomalies cannot be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The control socket or the rules file cannot be had.
     #[error(transparent)]
     Rules(#[from] UpkeepError),
@@ -222,8 +228,13 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     let log = plan.decision_log.as_ref().map(|path| {
         DecisionLog::open(path, hash, &plan.slow_path.list()).map_err(failed(path.display().to_string()))
     });
+    let names = bench.ports.iter().map(|port| port.name().to_owned()).collect();
+    let logs = plan.logs.open(names, Vec::new(), wall_clock(clock.now()))?;
     let mut owner =
         EventLoop::new(router, bench.ports, backends, plan.slow_path.service(), clock, log.transpose()?)?;
+    if let Some(logs) = logs {
+        owner.watch(Box::new(logs));
+    }
     owner.open_desk(desk);
     let control = opening.serve(clock, owner.waker())?;
     let loop_stop = Arc::new(AtomicBool::new(false));

@@ -35,15 +35,7 @@ impl fmt::Display for Outcome {
         }
         self.write_books(f)?;
         self.write_slow_path(f)?;
-        writeln!(f, "\nInvariants")?;
-        for check in &self.checks {
-            let mark = match check.holds {
-                Some(true) => "ok",
-                Some(false) => "BROKEN",
-                None => "--",
-            };
-            writeln!(f, "  [{mark}] {}: {}", check.name, check.how)?;
-        }
+        self.write_checks(f)?;
         if let Some(recording) = &self.recording {
             writeln!(f, "\n{recording}")?;
         }
@@ -57,7 +49,20 @@ impl fmt::Display for Outcome {
 }
 
 impl Outcome {
-    fn write_books(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn write_checks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nInvariants")?;
+        for check in &self.checks {
+            let mark = match check.holds {
+                Some(true) => "ok",
+                Some(false) => "BROKEN",
+                None => "--",
+            };
+            writeln!(f, "  [{mark}] {}: {}", check.name, check.how)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_books(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\nReceived frames by disposition and path\n  {:<12}", "")?;
         for path in Path::ALL {
             write!(f, "{:>14}", path.name())?;
@@ -97,7 +102,7 @@ impl Outcome {
         Ok(())
     }
 
-    fn write_slow_path(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn write_slow_path(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "\nReasons{:>37}{:>9}{:>10}{:>9}{:>10}{:>10}{:>12}",

@@ -10,6 +10,7 @@ mod disagreements;
 
 use capture::{Captured, folder};
 use disagreements::{BEYOND_LINUX, BEYOND_TSHARK, Differs};
+use firmware_sim::replay::readdress;
 use pktgen::World;
 use pktgen::build::adds_up;
 use pktgen::world::{Host, Port};
@@ -91,9 +92,7 @@ fn icmp(frame: &[u8]) -> Option<String> {
 
 /// Sends one frame into the router, as the set-up did: unicast frames to the router's own MAC address.
 fn replay(sim: &mut Sim, captured: &mut Captured) -> Outcome {
-    if captured.bytes.len() >= 6 && captured.bytes[0] & 1 == 0 {
-        captured.bytes[..6].copy_from_slice(&sim.world().ports[0].mac);
-    }
+    readdress(&mut captured.bytes, sim.world().ports[0].mac);
     let before = sim.router.snapshot();
     let verdict = sim.send(0, &captured.bytes);
     for divert in sim.diverts() {
