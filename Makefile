@@ -1,6 +1,6 @@
 # Softrouter. `make` lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help run ping test test-peers setup-peers check fmt cases bench bench-tap fuzz anomalies train train-text gguf exam clean
+.PHONY: help run ping test test-peers setup-peers check fmt cases bench bench-tap measure fuzz anomalies train train-text gguf exam clean
 
 CARGO ?= cargo
 PYTHON ?= /usr/bin/python3
@@ -35,18 +35,18 @@ test: ## Every test that needs nothing but cargo (skips are printed)
 	@echo "make test: all passed"
 
 setup-peers: ## Install what test-peers and bench-tap need from Debian (asks first; YES=1 does not)
-	@packages="tshark python3-scapy python3-venv iputils-ping curl iperf3 iproute2"; \
+	@packages="tshark python3-scapy python3-prometheus-client python3-venv iputils-ping curl iperf3 iproute2 chromium openvswitch-switch hping3 tcpreplay wireshark-common"; \
 	missing=$$(for p in $$packages; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -z "$$missing" ]; then echo "nothing is missing"; exit 0; fi; \
 	echo "to be installed by apt-get:" $$missing; \
 	if [ -z "$(YES)" ]; then printf 'go on? [y/N] '; read answer; [ "$$answer" = y ] || exit 1; fi; \
 	sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
 	$$sudo apt-get update -qq && \
-	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing
+	$$sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
-test-peers: $(LLAMA_VENV)/ready ## Tests that need peers: scapy, tshark, curl and llama.cpp as judges; SOFTROUTER_CAPTURES
+test-peers: $(LLAMA_VENV)/ready ## Tests that need peers: scapy, tshark, Open vSwitch, chromium, llama.cpp ...; SOFTROUTER_CAPTURES
 	$(CARGO) test -p pktgen --features peers --test peers $(FLAGS)
-	$(CARGO) test -p firmware-sim --features peers --test peers --test exam $(FLAGS)
+	$(CARGO) test -p firmware-sim --features peers --test peers --test exam --test page --test metrics --test comparison --test sources $(FLAGS)
 	$(CARGO) test -p tests --features peers --test captures $(FLAGS)
 	$(PYTHON) tests/cases/make.py --check
 	PYTHON=$(PYTHON) $(CARGO) test -p firmware-sim --features peers --test conformance $(FLAGS) -- --nocapture
@@ -101,6 +101,9 @@ $(LLAMA_VENV)/ready: model-trainer/requirements.txt
 	$(PYTHON) -m venv --clear $(LLAMA_VENV)
 	$(LLAMA_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
+
+measure: ## The standard report: fast path against slow path (ARGS="--quick --html report.html")
+	$(CARGO) run --release -p firmware-sim -- measure $(ARGS)
 
 exam: ## Examine the embedded model beside two baselines (ARGS="--quick --html exam.html")
 	$(CARGO) run --release -p firmware-sim -- exam $(ARGS)

@@ -1,6 +1,10 @@
 //! The command line of `softrouter`.
 
+use crate::fuzz::FuzzArgs;
 use crate::logs::{LogLimit, LogPlan};
+use crate::measure::Section;
+use crate::measure::compare::THRESHOLD;
+use crate::metrics::Listen;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_slowpath::BackendSpec;
 use llm_slowpath::prompt::tokens::Task;
@@ -27,9 +31,14 @@ pub enum Command {
     /// Play captures (pcap, pcapng) through the router, and report what becomes of each frame. Not a run of this router, but
     /// anybody's traffic: for what --record wrote, see replay-recording.
     Replay(ReplayArgs),
+    /// Measure the router in one command: fast path against slow path, healthy traffic beside anomalies, latency, cost, and
+    /// what rules spare; or compare two such reports.
+    Measure(MeasureArgs),
     /// Do everything again that a recording of this router (--record) says, without ports, model or clock, and compare what
     /// it sends. For captures of any traffic, see replay.
     ReplayRecording(ReplayRecordingArgs),
+    /// Throw generated frames at routers in memory and check every law on every frame, or at another device.
+    Fuzz(FuzzArgs),
     /// Print what a model would be sent about a frame, without asking one.
     Prompt(PromptArgs),
     /// Look at the rules of a running router, and change them.
@@ -107,6 +116,10 @@ pub struct LabArgs {
     /// Opens a control socket there, for `softrouter rules --socket PATH`.
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
+    /// Serves what is counted at http://ADDRESS:PORT/metrics, for Prometheus; a port alone is on this machine alone, and port 0
+    /// is one that is free.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<Listen>,
 }
 
 /// `softrouter run`
@@ -131,6 +144,10 @@ pub struct RunArgs {
     /// Where the control socket is [default: that of the configuration, or softrouter.sock in $XDG_RUNTIME_DIR or /run].
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
+    /// Serves what is counted at http://ADDRESS:PORT/metrics, for Prometheus, instead of where the configuration says; a port
+    /// alone is on this machine alone, and port 0 is one that is free.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<Listen>,
 }
 
 /// `softrouter replay`
@@ -320,6 +337,56 @@ pub struct ExamArgs {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Writes the report as a page with plots, too.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// `softrouter measure`
+#[derive(Debug, Args)]
+pub struct MeasureArgs {
+    /// Who answers: embedded, embedded:FOLDER, openai:URL#MODEL, ollama:URL#MODEL, anthropic:URL#MODEL or transcript:FILE;
+    /// openai+tools: and so on for tool calling. Given several times, they are asked in this order.
+    #[arg(long = "backend", default_value = "embedded", value_name = "BACKEND")]
+    pub backends: Vec<BackendSpec>,
+    /// Backends with thresholds and prices, budget and values from this file, as for lab.
+    #[arg(long, value_name = "FILE", conflicts_with = "backends")]
+    pub slow_path: Option<PathBuf>,
+    /// Where RFCs leave a choice.
+    #[arg(long, value_enum, default_value_t = Posture::Balanced)]
+    pub posture: Posture,
+    /// Of the generated frames.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// About 40 seconds instead of four minutes: fewer and shorter measurements.
+    #[arg(long)]
+    pub quick: bool,
+    /// Frames a second that the sweep over anomaly shares and the fraction law offer.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub offered: u32,
+    /// Frames that wait at a port before the next is lost.
+    #[arg(long, value_name = "FRAMES", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub ring: u32,
+    /// Sends the same load through the Linux kernel and Open vSwitch, too, over real devices: as root, about two minutes more.
+    #[arg(long)]
+    pub peers: bool,
+    /// Only these parts of the report [default: all but peers].
+    #[arg(long, value_delimiter = ',', value_name = "PART,...")]
+    pub only: Vec<Section>,
+    /// Measures nothing: shows two reports beside each other, and flags what is worse in the second. Then the exit status
+    /// is 1.
+    #[arg(long, num_args = 2, value_names = ["A.json", "B.json"], conflicts_with_all = ["backends", "slow_path", "posture", "seed", "quick", "offered", "ring", "peers", "only", "write"])]
+    pub compare: Option<Vec<PathBuf>>,
+    /// With --compare: differences of so many percent are noise.
+    #[arg(long, value_name = "PERCENT", requires = "compare", default_value_t = 100.0 * THRESHOLD, value_parser = positive)]
+    pub threshold: f64,
+    /// Writes the frames of the part mixed, with a comment that says what became of each and why, as a pcapng file for
+    /// Wireshark.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Writes the report, or the comparison, as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Writes it as a page, too: one file with plots, for light and dark mode, that loads nothing.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }

@@ -10,6 +10,7 @@ mod slow_path;
 #[cfg(test)]
 mod tests;
 
+use crate::metrics::Listen;
 use crate::slow_path::SlowPathPlan;
 use crate::storage::Tables;
 use file::{File, SlowPathFile};
@@ -38,6 +39,8 @@ pub struct RunConfig {
     pub rules_file: Option<PathBuf>,
     /// Where the control socket is, if not at the usual place.
     pub control_socket: Option<PathBuf>,
+    /// Where the metrics endpoint listens, if there is one.
+    pub metrics: Option<Listen>,
     /// Super-frames and unfinished checksums over the TAPs, where the kernel grants them?
     pub offload: bool,
 }
@@ -154,6 +157,13 @@ pub fn parse(
     let tables = limits::tables(&at, &file)?;
     let rules_file = file.rules.file.map(PathBuf::from);
     let control_socket = file.control.socket.map(PathBuf::from);
+    let metrics = file.metrics.listen.as_ref().map(|listen| {
+        let error = |problem: String| {
+            at.error(listen.span(), "metrics.listen".into(), problem, "write it like \"127.0.0.1:9469\"")
+        };
+        listen.get_ref().parse().map_err(error)
+    });
+    let metrics = metrics.transpose()?;
     Ok(RunConfig {
         port_names,
         router,
@@ -163,6 +173,7 @@ pub fn parse(
         tables,
         rules_file,
         control_socket,
+        metrics,
         offload,
     })
 }

@@ -7,11 +7,12 @@ mod budget;
 mod latency;
 mod readiness;
 
-pub use latency::Latencies;
+pub use latency::{Bucketed, Latencies};
 
 use crate::availability::{Availability, AvailabilityLine};
 use crate::clock::Clock;
 use crate::decision_log::DecisionLog;
+use crate::metrics::Scrapes;
 use crate::port::{Gso, Port, Sent};
 use crate::recording::{RecordedRouter, Written};
 use crate::rules::Desk;
@@ -82,6 +83,8 @@ pub struct EventLoop {
     watches: Vec<Box<dyn Watch>>,
     /// Where operators' orders about rules are taken.
     desk: Option<Desk>,
+    /// Who wants to know what is counted.
+    scrapes: Option<Scrapes>,
     buffer: Vec<u8>,
     /// One frame cut from a super-frame.
     cut: Vec<u8>,
@@ -134,6 +137,7 @@ impl EventLoop {
             log,
             watches: Vec::new(),
             desk: None,
+            scrapes: None,
             buffer: vec![0; TAG_ROOM + READ_MAX],
             cut: vec![0; TAG_ROOM + READ_MAX],
             out: Box::new([0; FRAME_MAX]),
@@ -148,6 +152,11 @@ impl EventLoop {
     /// Takes operators' orders about rules from now on.
     pub fn open_desk(&mut self, desk: Desk) {
         self.desk = Some(desk);
+    }
+
+    /// Has what is counted copied for whoever asks, from now on.
+    pub fn serve_metrics(&mut self, scrapes: Scrapes) {
+        self.scrapes = Some(scrapes);
     }
 
     /// Wakes the loop, so that it takes an order.
@@ -250,8 +259,17 @@ impl EventLoop {
         }
         self.flush()?;
         self.log_events();
+        let counting = self.serve_scrape().then_some(Instant::ZERO);
         let save = self.desk.as_ref().and_then(Desk::due);
-        Ok(due.into_iter().chain(save).min())
+        Ok(due.into_iter().chain(save).chain(counting).min())
+    }
+
+    /// Copies what is counted if somebody asks; says whether there is more to do about that.
+    fn serve_scrape(&mut self) -> bool {
+        let Some(mut scrapes) = self.scrapes.take_if(|scrapes| scrapes.is_asked()) else { return false };
+        let goes_on = scrapes.serve(self);
+        self.scrapes = Some(scrapes);
+        goes_on
     }
 
     /// Handles the frames that wait at one port, within its budget.
@@ -325,7 +343,8 @@ impl EventLoop {
     /// Tells those that look on of a frame and of its own events, before any other frame's.
     fn tell_judged(&mut self, now: Instant, port: PortId, frame: &FrameBuf<'_>, verdict: Verdict) {
         let judged = Judged { now, port, frame: frame.bytes(), verdict, stats: self.router.stats() };
-        self.watches.iter_mut().for_each(|watch| watch.judged(&judged, &self.router));
+        // The other way round than `received`, so that whoever measures time can stand closest to the router.
+        self.watches.iter_mut().rev().for_each(|watch| watch.judged(&judged, &self.router));
         self.log_events();
     }
 
@@ -412,6 +431,7 @@ impl EventLoop {
             self.watches.iter_mut().for_each(|watch| watch.reply(&reply));
             self.take_answer(&reply);
             self.flush()?;
+            self.log_events();
             self.latencies.answered(reply.id, self.clock.now());
         }
         Ok(())
@@ -424,7 +444,7 @@ impl EventLoop {
         let approved = self.router.approve(now, &answer.as_answer());
         let verdict = approved.and_then(|approved| self.router.apply(now, approved));
         if verdict.is_ok() {
-            self.latencies.applied(reply.id);
+            self.latencies.applied(reply.id, answer.source);
         }
         if verdict == Err(Rejection::WrongNonce) {
             // The id is the service's, not the model's: nobody else will answer this frame.

@@ -2,11 +2,15 @@
 
 use clap::Parser;
 use firmware_sim::cli::{
-    Cli, Command, ExamArgs, LabArgs, PromptArgs, ReplayArgs, ReplayRecordingArgs, RulesArgs, RulesCommand,
+    Cli, Command, ExamArgs, LabArgs, MeasureArgs, PromptArgs, ReplayArgs, ReplayRecordingArgs, RulesArgs,
+    RulesCommand,
 };
 use firmware_sim::exam::{Exam, ExamPlan, Prices};
+use firmware_sim::fuzz::{self, FuzzArgs, FuzzPlan};
 use firmware_sim::lab::privilege::enter_unprivileged;
 use firmware_sim::lab::run::LabPlan;
+use firmware_sim::measure::compare::{Comparison, read};
+use firmware_sim::measure::{self, MeasurePlan, Section};
 use firmware_sim::prompt_command::{self, PromptPlan};
 use firmware_sim::replay::{self, Pace, ReplayPlan};
 use firmware_sim::rules::client::{Ask, ask};
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
                 record: args.record,
                 logs: args.logs.into(),
                 control: args.control,
+                metrics: args.metrics,
             };
             finish(run::run(&args.config, &outputs, &stop_flag()).map(|()| true))
         }
@@ -56,9 +61,17 @@ fn main() -> ExitCode {
             }
             finish(run_lab(&args))
         }
+        Command::Measure(args) => {
+            // As for the lab, which its pings run in; it does without if it must, and says so.
+            if let Err(refused) = enter_unprivileged() {
+                eprintln!("{refused}");
+            }
+            finish(run_measure(args))
+        }
         Command::Exam(args) => finish(run_exam(args)),
         Command::Replay(args) => finish(run_replay(args)),
         Command::ReplayRecording(args) => finish(replay_recording(&args)),
+        Command::Fuzz(args) => finish(run_fuzz(&args)),
         Command::Prompt(args) => finish(run_prompt(&args)),
         Command::Rules(args) => finish(ask_about_rules(args)),
     }
@@ -96,7 +109,7 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
     let plan = LabPlan {
         duration: Duration::from_secs(args.seconds),
         ping: args.ping.then_some(args.count),
-        ping_task: if args.full { PingTask::Full } else { PingTask::Delta },
+        ping_task: args.ping.then_some(if args.full { PingTask::Full } else { PingTask::Delta }),
         slow_path,
         posture: args.posture.into(),
         seed: args.seed,
@@ -111,6 +124,7 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
             file: args.rules_file.clone(),
             control: args.control.clone().map_or(ControlPlan::None, ControlPlan::At),
         },
+        metrics: args.metrics,
     };
     let json = Output::create("--json", args.json.as_deref())?;
     let outcome = lab::run::run(&plan, &stop_flag())?;
@@ -149,12 +163,67 @@ fn run_replay(args: ReplayArgs) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(report.success)
 }
 
+fn run_measure(args: MeasureArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    // Read before a file of that name is replaced.
+    let runs = args
+        .compare
+        .as_deref()
+        .map(|files| files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>());
+    let runs = runs.transpose()?;
+    let json = Output::create("--json", args.json.as_deref())?;
+    let html = Output::create("--html", args.html.as_deref())?;
+    if let Some([a, b]) = runs.as_deref() {
+        let comparison = Comparison::of(a, b, args.threshold / 100.0);
+        let _ = write!(std::io::stdout(), "{comparison}");
+        json.write(&(serde_json::to_string_pretty(&comparison)? + "\n"))?;
+        html.write(&comparison.html())?;
+        return Ok(comparison.regressions().next().is_none());
+    }
+    let mut plan = MeasurePlan {
+        slow_path: match &args.slow_path {
+            Some(path) => config::load_slow_path(path)?,
+            None => SlowPathPlan::of(args.backends),
+        },
+        posture: args.posture.into(),
+        seed: args.seed,
+        offered: f64::from(args.offered),
+        ring: args.ring as usize,
+        quick: args.quick,
+        sections: if args.only.is_empty() { Section::USUAL.into() } else { args.only.into_iter().collect() },
+        write: args.write,
+    };
+    if args.peers {
+        plan.sections.insert(Section::Peers);
+    }
+    let report = measure::run(&plan, &stop_flag())?;
+    let _ = write!(std::io::stdout(), "{report}");
+    json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    html.write(&report.html())?;
+    Ok(report.failures.is_empty())
+}
+
 fn replay_recording(args: &ReplayRecordingArgs) -> Result<bool, Box<dyn std::error::Error>> {
     let json = Output::create("--json", args.json.as_deref())?;
     let report = recording::replay(&args.recording)?;
     let _ = write!(std::io::stdout(), "{report}");
     json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
     Ok(report.identical)
+}
+
+fn run_fuzz(args: &FuzzArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    if let Some(case) = &args.replay_case {
+        let broken = fuzz::replay_case(case)?;
+        let told = broken
+            .as_ref()
+            .map_or("every law held".to_owned(), |violation| format!("VIOLATION: {violation}"));
+        let _ = writeln!(std::io::stdout(), "{}: {told}", case.display());
+        return Ok(broken.is_none());
+    }
+    let json = Output::create("--json", args.json.as_deref())?;
+    let report = fuzz::run(&FuzzPlan::from(args), &stop_flag())?;
+    let _ = write!(std::io::stdout(), "{report}");
+    json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    Ok(report.success)
 }
 
 fn run_exam(args: ExamArgs) -> Result<bool, Box<dyn std::error::Error>> {

@@ -5,6 +5,7 @@ use crate::config::{self, FileError, RunConfig};
 use crate::decision_log::DecisionLog;
 use crate::event_loop::{EventLoop, LoopError};
 use crate::logs::{LogError, LogPlan, wall_clock};
+use crate::metrics::{Endpoint, Listen, MetricsError};
 use crate::port::Port;
 use crate::port::tap::{Tap, TapError, TapOptions};
 use crate::port::vlan::VlanPort;
@@ -48,6 +49,9 @@ pub enum RunError {
     /// The control socket or the rules file cannot be had.
     #[error(transparent)]
     Rules(#[from] UpkeepError),
+    /// The metrics endpoint cannot be had.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The decision log or the recording could not be made.
     #[error("{what} {path}: {source}: name a file in a folder that exists")]
     Output {
@@ -85,6 +89,8 @@ pub struct Outputs {
     pub logs: LogPlan,
     /// The control socket, instead of the configuration's.
     pub control: Option<PathBuf>,
+    /// The metrics endpoint, instead of the configuration's.
+    pub metrics: Option<Listen>,
 }
 
 /// Runs until `stop` is set.
@@ -102,6 +108,7 @@ pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunE
         file: config.rules_file.clone(),
         control: socket.map_or(ControlPlan::Usual, |path| ControlPlan::At(path.clone())),
     })?;
+    let endpoint = outputs.metrics.or(config.metrics).map(Endpoint::bind).transpose()?;
     let output = |what, path: &Path| {
         let path = path.to_owned();
         move |source| RunError::Output { what, path, source }
@@ -130,6 +137,8 @@ pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunE
     }
     owner.open_desk(desk);
     let control = opening.serve(clock, owner.waker())?;
+    let serve = |endpoint: Endpoint| endpoint.serve(&mut owner, &config.slow_path, config.tables);
+    let metrics = endpoint.map(serve).transpose()?;
     if let Some(socket) = socket {
         let _ = writeln!(io::stdout(), "control socket {}", socket.display());
     }
@@ -151,7 +160,7 @@ pub fn run(path: &Path, outputs: &Outputs, stop: &AtomicBool) -> Result<(), RunE
     let result = owner.run(stop, INTERVAL, |owner| {
         let _ = lines.try_send(counters(owner));
     });
-    drop(control);
+    drop((control, metrics));
     owner.close_desk();
     if let Some(written) = owner.end_recording(result.is_ok()) {
         eprintln!("{written}");
@@ -199,16 +208,17 @@ fn open_port(config: &RunConfig, id: PortId) -> Result<Box<dyn Port>, RunError> 
 fn counters(owner: &EventLoop) -> String {
     let stats = owner.router().stats();
     let disposed = |d| stats.disposed(d).frames;
-    let slow: u64 =
-        FramePath::ALL.into_iter().filter(|p| *p != FramePath::Fast).map(|p| stats.by_path(p).frames).sum();
+    let by_path = |path| stats.by_path(path).frames;
+    let slow: u64 = FramePath::ALL.into_iter().filter(|path| path.is_slow()).map(by_path).sum();
     format!(
-        "in {}  forwarded {}  delivered {}  consumed {}  dropped {}  held {}  |  slow path {slow}, injected {}",
+        "in {}  forwarded {}  delivered {}  consumed {}  dropped {}  held {}  |  by rule {}, slow path {slow}, injected {}",
         stats.received.frames,
         disposed(Disposition::Forwarded),
         disposed(Disposition::Delivered),
         disposed(Disposition::Consumed),
         disposed(Disposition::Dropped),
         stats.held.frames,
+        by_path(FramePath::Rule),
         stats.sent.injected.frames,
     )
 }

@@ -14,7 +14,8 @@ const CANDIDATES: usize = 256;
 /// Packets that may wait for neighbours, over all ports.
 pub const WAITING: usize = 256;
 
-struct Heap;
+/// Tables on the heap.
+pub(crate) struct Heap;
 
 impl Allocate for Heap {
     fn table<T>(&mut self, len: usize, empty: fn() -> T) -> ManagedSlice<'static, T> {

@@ -25,7 +25,7 @@ pub trait Watch: Send {
     /// A frame has come in and is about to be judged; the books before it.
     fn received(&mut self, _port: PortId, _frame: &[u8], _stats: &Stats) {}
 
-    /// It has been judged, by this router.
+    /// It has been judged, by this router; watchers are told in reverse order.
     fn judged(&mut self, _judged: &Judged<'_>, _router: &Router<'static>) {}
 
     /// A frame has been sent; `None`: forwarded at once.

@@ -1,17 +1,15 @@
 //! The lab as a user runs it: over real TAPs where the kernel gives them, in memory everywhere; ended
 //! early by a signal; and with bad input.
 
+mod program;
+
 use firmware_sim::lab::privilege::{probe_tap, skip};
+use program::{shown, softrouter};
 use serde_json::Value;
+use std::io::Read;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-fn softrouter(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_softrouter"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
 
 /// Labs take turns: two at once would measure each other.
 static ONE_LAB: Mutex<()> = Mutex::new(());
@@ -29,10 +27,6 @@ fn lab(name: &str, args: &[&str]) -> (Output, Value) {
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let _ = std::fs::remove_file(&path);
     (output, serde_json::from_str(&text).unwrap_or_default())
-}
-
-fn shown(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 /// All healthy traffic arrived, and every approved answer about the four classes was received by its judge.
@@ -148,6 +142,28 @@ fn a_signal_ends_the_run_early_with_a_report_and_nothing_is_left() {
         assert!(output.status.success() && shown.contains("(interrupted)"), "{signal}: {shown}");
     }
     assert_nothing_left(named_before);
+}
+
+#[test]
+fn ctrl_c_at_the_very_beginning_breaks_no_invariant() {
+    let _turn = turn();
+    let mut child = softrouter(&["lab", "--memory", "--seconds", "600", "--metrics", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It says so just before the load begins.
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    while !said.ends_with(b"/metrics\n") {
+        assert_eq!(child.stderr.as_mut().unwrap().read(&mut byte).unwrap(), 1, "it ended");
+        said.extend(byte);
+    }
+    assert!(
+        Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success()
+    );
+    let output = child.wait_with_output().unwrap();
+    let shown = shown(&output);
+    assert!(output.status.success() && !shown.contains("BROKEN"), "{shown}");
 }
 
 #[test]

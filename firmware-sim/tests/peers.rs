@@ -6,6 +6,7 @@ mod common;
 
 use common::{EXAMPLE, ROUTER, RunningRouter};
 use firmware_sim::lab::privilege::{probe_tap, skip};
+use firmware_sim::measure::report::MeasureReport;
 use firmware_sim::recording::replay;
 use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
 use pktgen::{Generator, World};
@@ -282,4 +283,69 @@ fn curl_reads_the_status_page_over_both_families() {
     for page in pages {
         assert!(page.lines().any(|line| line.starts_with("received ")), "{page}");
     }
+}
+
+/// A line of the annotated file, as tshark reads it.
+struct Line {
+    incoming: bool,
+    bytes: u64,
+    comment: String,
+}
+
+#[test]
+fn tshark_counts_what_the_standard_report_says() {
+    if Command::new("tshark").arg("--version").output().is_err() {
+        return skip("tshark is not installed: make setup-peers");
+    }
+    let folder = std::env::temp_dir().join(format!("softrouter-peers-measure-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let [out, json] = ["out.pcapng", "report.json"].map(|name| folder.join(name));
+    let output = Command::new(env!("CARGO_BIN_EXE_softrouter"))
+        .args(["measure", "--quick", "--only", "mixed", "--seed", "3", "--write"])
+        .arg(&out)
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let report: MeasureReport = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    let mixed = report.mixed.unwrap();
+    let fields = ["frame.packet_flags_direction", "frame.len", "frame.comment"];
+    let mut tshark = Command::new("tshark");
+    tshark.arg("-r").arg(&out).args(["-T", "fields"]);
+    fields.iter().for_each(|field| {
+        tshark.args(["-e", field]);
+    });
+    let read = tshark.output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let lines: Vec<Line> = String::from_utf8(read.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let mut fields = line.split('\t');
+            Line {
+                incoming: fields.next().unwrap() == "0x00000001",
+                bytes: fields.next().unwrap().parse().unwrap(),
+                comment: fields.next().unwrap().to_owned(),
+            }
+        })
+        .collect();
+    let count = |incoming: bool, part: &str| {
+        let lines = lines.iter().filter(|line| line.incoming == incoming && line.comment.contains(part));
+        lines.fold((0_u64, 0_u64), |sum, line| (sum.0 + 1, sum.1 + line.bytes))
+    };
+    assert_eq!(count(true, ""), (mixed.received.frames, mixed.received.bytes));
+    for path in &mixed.paths {
+        let told = count(true, &format!("path={};", path.name));
+        assert_eq!(told, (path.value.frames, path.value.bytes), "{}", path.name);
+    }
+    for reason in &mixed.reasons {
+        assert_eq!(count(true, &format!("reason={};", reason.name)).0, reason.seen, "{}", reason.name);
+    }
+    for sent in &mixed.sent {
+        assert_eq!(count(false, &format!("origin={};", sent.name)).0, sent.value, "{}", sent.name);
+    }
+    assert!(mixed.received.frames > 40_000 && mixed.reasons.len() > 60);
+    println!("{} packets: tshark counts what the report says", lines.len());
+    fs::remove_dir_all(&folder).unwrap();
 }

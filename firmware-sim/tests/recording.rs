@@ -1,43 +1,23 @@
 //! `lab --record` and `replay-recording` as a user runs them: in memory everywhere, over TAPs where the kernel gives them.
 
+mod folder;
+mod program;
+
 use firmware_sim::lab::privilege::{probe_tap, skip};
+use folder::Folder;
+use program::{shown, softrouter};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Output;
 use std::sync::{Mutex, PoisonError};
 
 /// Labs take turns: two at once would slow each other down.
 static ONE_LAB: Mutex<()> = Mutex::new(());
 
-fn softrouter(args: &[&str]) -> Output {
+fn run(args: &[&str]) -> Output {
     let _turn = ONE_LAB.lock().unwrap_or_else(PoisonError::into_inner);
-    Command::new(env!("CARGO_BIN_EXE_softrouter")).args(args).stdin(Stdio::null()).output().unwrap()
-}
-
-fn shown(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// A folder of its own, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("softrouter-{}-{name}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("a UTF-8 temporary folder").to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    softrouter(args).output().unwrap()
 }
 
 fn json(path: &str) -> Value {
@@ -47,7 +27,7 @@ fn json(path: &str) -> Value {
 /// Replays; the exit status, what was printed, and the summary.
 fn replay(folder: &Folder, recording: &str) -> (Option<i32>, String, Value) {
     let summary = folder.file("summary.json");
-    let output = softrouter(&["replay-recording", recording, "--json", &summary]);
+    let output = run(&["replay-recording", recording, "--json", &summary]);
     let report = if output.status.code() == Some(2) { Value::Null } else { json(&summary) };
     (output.status.code(), shown(&output), report)
 }
@@ -55,7 +35,7 @@ fn replay(folder: &Folder, recording: &str) -> (Option<i32>, String, Value) {
 /// Records a lab, and checks that the replay says what the lab's own report says.
 fn record_and_replay(folder: &Folder, args: &[&str]) -> String {
     let (recording, report) = (folder.file("run.pcapng"), folder.file("report.json"));
-    let output = softrouter(&[&["lab", "--record", &recording, "--json", &report], args].concat());
+    let output = run(&[&["lab", "--record", &recording, "--json", &report], args].concat());
     // Whether all traffic arrived, on a machine that may be busy elsewhere, is for the tests of the lab.
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", shown(&output));
     let lab = json(&report);
@@ -160,7 +140,7 @@ fn with_a_dead_backend_the_availability_says_so_and_the_run_replays_identical() 
     let (recording, report, log) =
         (folder.file("run.pcapng"), folder.file("report.json"), folder.file("log.jsonl"));
     let backend = "openai:http://127.0.0.1:1/";
-    let output = softrouter(&[
+    let output = run(&[
         "lab",
         "--memory",
         "--seconds",
@@ -210,7 +190,7 @@ fn with_a_dead_backend_the_availability_says_so_and_the_run_replays_identical() 
 #[test]
 fn a_recording_that_cannot_be_made_is_an_error_before_the_run() {
     let path = Path::new("/nonexistent/folder/run.pcapng");
-    let output = softrouter(&["lab", "--memory", "--seconds", "1", "--record", path.to_str().unwrap()]);
+    let output = run(&["lab", "--memory", "--seconds", "1", "--record", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
     assert!(shown(&output).contains("/nonexistent/folder/run.pcapng"), "{}", shown(&output));
 }

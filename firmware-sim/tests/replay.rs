@@ -1,24 +1,17 @@
 //! `softrouter replay` as a user runs it: exit statuses, Ctrl-C, help; and the logs of anomalies beside the lab.
 
+mod program;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pcap_file::pcap::{PcapPacket, PcapWriter};
 use pktgen::{Generator, World};
+use program::{shown, softrouter};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
-
-fn softrouter(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_softrouter"));
-    command.args(args).stdin(Stdio::null());
-    command
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
 
 /// A file in the temporary folder.
 fn temporary(name: &str) -> PathBuf {
@@ -46,20 +39,20 @@ fn the_exit_status_says_whether_every_file_was_read_to_its_end() {
     fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
     let run = |file: &Path| softrouter(&["replay", "--json"]).arg(&json).arg(file).output().unwrap();
     let good = run(&whole);
-    assert_eq!(good.status.code(), Some(0), "{}", text(&good));
-    assert!(text(&good).contains("every frame is accounted for"));
+    assert_eq!(good.status.code(), Some(0), "{}", shown(&good));
+    assert!(shown(&good).contains("every frame is accounted for"));
     let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
     assert_eq!((&report["played"]["frames"], &report["success"]), (&50.into(), &true.into()));
     assert!(report["router"]["paths"]["fast"]["frames"].as_u64().unwrap() > 0);
     let bad = run(&cut);
-    assert_eq!(bad.status.code(), Some(1), "{}", text(&bad));
-    let told = text(&bad);
+    assert_eq!(bad.status.code(), Some(1), "{}", shown(&bad));
+    let told = shown(&bad);
     for part in ["cut.pcap: packet 50: the file ends within it", "remedy: ", "Played: 49 frames"] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
     let missing = run(Path::new("/nonexistent.pcap"));
     assert_eq!(missing.status.code(), Some(2));
-    assert!(text(&missing).contains("remedy: "), "{}", text(&missing));
+    assert!(shown(&missing).contains("remedy: "), "{}", shown(&missing));
     for path in [whole, cut, json] {
         fs::remove_file(path).unwrap();
     }
@@ -78,7 +71,7 @@ fn ctrl_c_ends_with_the_report_so_far() {
     std::thread::sleep(Duration::from_millis(300));
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     let output = child.wait_with_output().unwrap();
-    let told = text(&output);
+    let told = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.contains("(interrupted)") && told.contains("played so far is accounted for"), "{told}");
     for path in [file, out] {
@@ -88,12 +81,12 @@ fn ctrl_c_ends_with_the_report_so_far() {
 
 #[test]
 fn the_two_kinds_of_replay_point_at_each_other() {
-    let help = |command: &str| text(&softrouter(&[command, "--help"]).output().unwrap());
+    let help = |command: &str| shown(&softrouter(&[command, "--help"]).output().unwrap());
     assert!(help("replay").contains("replay-recording") && help("replay-recording").contains("see replay"));
     let conflict = softrouter(&["replay", "a.pcap", "--speed", "1", "--pps", "5"]).output().unwrap();
     assert_eq!(conflict.status.code(), Some(2));
     let wrong = softrouter(&["replay", "a.pcap", "--speed", "0"]).output().unwrap();
-    assert!(text(&wrong).contains("name a number above 0"), "{}", text(&wrong));
+    assert!(shown(&wrong).contains("name a number above 0"), "{}", shown(&wrong));
 }
 
 #[test]
@@ -107,7 +100,7 @@ fn the_lab_logs_each_anomaly_that_it_counts() {
         .arg(&json)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", shown(&output));
     let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
     let reasons = report["reasons"].as_object().unwrap();
     let told = fs::read_to_string(&eve).unwrap();

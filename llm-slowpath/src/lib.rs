@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod backend;
+pub mod buckets;
 pub mod error;
 pub mod metrics;
 pub mod middleware;
@@ -21,6 +22,7 @@ pub use backend::{
     Backend, BackendAnswer, BackendSpec, Dialect, Embedded, Examinee, HttpBackend, HttpConfig, LocalBackend,
     Meter, PingTask, Request, RetryPolicy, Setup, Style,
 };
+pub use buckets::Buckets;
 pub use error::{BackendError, HttpError, Refused, SetupError, SlowPathError, StartError};
 pub use metrics::{Latency, Snapshot};
 pub use price::{Cost, Price};

@@ -20,7 +20,7 @@ use crate::answer::OwnedAnswer;
 use crate::backend::{BackendAnswer, Request};
 use crate::error::{BackendError, HttpError, Refused, SlowPathError, StartError};
 use crate::metrics::{Ending, Metrics, Snapshot};
-use crate::middleware::{AnswerCache, Boarding, Budget, Cached, Deadline, Kept, SingleFlight};
+use crate::middleware::{AnswerCache, Boarding, BreakerState, Budget, Cached, Deadline, Kept, SingleFlight};
 use crate::price::Cost;
 use desk::{Desk, Taken};
 use siphasher::sip::SipHasher13;
@@ -383,6 +383,16 @@ impl Service {
     /// What each backend was asked, and what that has cost, in the order of the cascade.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.desks.iter().map(Desk::account)
+    }
+
+    /// Each backend's circuit breaker, in the order of the cascade.
+    pub fn breakers(&self) -> impl Iterator<Item = BreakerState> {
+        self.desks.iter().map(Desk::breaker)
+    }
+
+    /// What was spent of the budget in the last hour.
+    pub fn spent(&self) -> Cost {
+        self.budget.spent(Instant::now())
     }
 
     /// Stops the threads and joins them: HTTP exchanges are given up, waiting requests end as stopped. A

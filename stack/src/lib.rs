@@ -18,6 +18,8 @@ pub mod classify;
 pub mod config;
 mod config_check;
 pub mod divert;
+#[cfg(test)]
+mod draws;
 pub mod event;
 mod family;
 pub mod forward;

@@ -91,6 +91,11 @@ impl Path {
     /// Every path.
     pub const ALL: [Self; 5] = [Self::Fast, Self::Rule, Self::SlowCached, Self::SlowModel, Self::SlowRefused];
 
+    /// Was the frame handed to the slow path, or refused there?
+    pub const fn is_slow(self) -> bool {
+        matches!(self, Self::SlowCached | Self::SlowModel | Self::SlowRefused)
+    }
+
     /// The word used in reports.
     pub const fn name(self) -> &'static str {
         match self {

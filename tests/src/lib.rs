@@ -8,14 +8,12 @@ pub mod bench;
 pub mod checker;
 pub mod counters;
 pub mod differences;
-pub mod errors;
 pub mod forged;
 pub mod fragmenter;
 pub mod frames;
 pub mod frames_v6;
 pub mod fuzz;
 pub mod opinion;
-pub mod outgoing;
 pub mod questions;
 pub mod recording;
 pub mod reference;
@@ -26,6 +24,7 @@ mod unforgeable;
 pub mod wire;
 
 pub use counters::Delta;
+pub use pktgen::oracle::outgoing;
 pub use sim::{Divert, Sent, Sim};
 
 /// Says loudly that something was not tested, and fails where that is forbidden (`SOFTROUTER_NO_SKIP=1`).

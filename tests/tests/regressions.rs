@@ -5,7 +5,7 @@ use pktgen::build::{Ipv4, Ipv6, Tcp, adds_up, ethernet, flags, icmp, icmp_type, 
 use pktgen::oracle::Judgement;
 use smoltcp::wire::Ipv6Cidr;
 use stack::classify::Locals;
-use stack::{Anomaly, PortId, Target, Verdict};
+use stack::{Anomaly, DropReason, PortId, Target, Verdict};
 use std::net::Ipv6Addr;
 use tests::{Sent, Sim, frames_v6, opinion, sim};
 
@@ -155,4 +155,19 @@ fn the_headers_of_a_first_fragment_are_a_chain_like_any_other() {
     // One header too many, though it is not there at all.
     assert_eq!(judged(&chain, 8, 0), Judgement::Anomaly(limit));
     assert_eq!(judged(&chain, 0, 8), Judgement::Anomaly(limit));
+}
+
+/// An ICMPv6 error about a packet to a link-local address of the router, from a source that the routes lead to by another
+/// port, left by that port with the first port's link-local address as its source (RFC 4007 §9). Found by `softrouter fuzz`.
+#[test]
+fn an_error_about_a_packet_to_a_link_local_address_carries_it_into_no_other_zone() {
+    let mut sim = Sim::lab();
+    let world = World::lab();
+    let (near, far, server) = (&world.ports[0], &world.ports[1], world.ports[1].hosts[0]);
+    let packet = frames_v6::udp(&Ipv6::new(server.ipv6, near.link_local()), 9999, b"nobody listens");
+    let verdict = sim.send(0, &frames_v6::from_client(&packet));
+    assert_eq!(verdict, Verdict::Drop(DropReason::PortUnreachable));
+    let [error] = &sim.transmitted()[..] else { panic!("one error") };
+    let right = frames_v6::error_to(1, (far.ipv6, server.ipv6, server.mac), (1, 4, 0), &packet);
+    assert_eq!((error.port, &error.bytes), (PortId(1), &right));
 }

@@ -1,16 +1,12 @@
-//! The loads: iperf3 for throughput, and echo requests one after another for the round trip.
+//! The loads for throughput: iperf3.
 
-use super::setups::{Failure, SetUp};
 use firmware_sim::lab::netns::Namespace;
+use firmware_sim::peers::{Failure, SERVER, SetUp};
 use serde_json::Value;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// The server's address.
-pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 /// Bytes of UDP payload in a 64-byte Ethernet frame, whose FCS a TAP does not carry.
 const SMALLEST_PAYLOAD: u32 = 18;
 
@@ -86,40 +82,4 @@ fn iperf3_once(namespace: &Namespace, words: &str) -> Result<Value, Failure> {
 
 fn number(report: &Value, at: &str) -> Result<f64, Failure> {
     Ok(report.pointer(at).and_then(Value::as_f64).ok_or_else(|| format!("iperf3 gives no {at}"))?)
-}
-
-/// A socket for echo requests to the server; the host's kernel fills in and checks the checksum.
-///
-/// # Errors
-/// The kernel refuses it.
-pub(crate) fn echo_socket(set_up: &SetUp) -> Result<Socket, Failure> {
-    Ok(set_up.client.namespace().run(|| {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4))?;
-        socket.connect(&SocketAddrV4::new(SERVER, 0).into())?;
-        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
-        Ok::<_, std::io::Error>(socket)
-    })?)
-}
-
-/// Round trips of `count` echo requests of 64 bytes, one after another, in order of length.
-///
-/// # Errors
-/// A reply is missing.
-pub(crate) fn round_trips(mut socket: &Socket, count: u16) -> Result<Vec<Duration>, Failure> {
-    let mut message = [0; 64];
-    message[0] = 8;
-    let mut reply = [0; 128];
-    let mut times = Vec::with_capacity(count.into());
-    for sequence in 0..count {
-        message[6..8].copy_from_slice(&sequence.to_be_bytes());
-        let start = Instant::now();
-        socket.write_all(&message)?;
-        let length = socket.read(&mut reply)?;
-        times.push(start.elapsed());
-        if length != message.len() || reply[6..8] != message[6..8] {
-            return Err("an echo reply is not that of the request before it".into());
-        }
-    }
-    times.sort_unstable();
-    Ok(times)
 }

@@ -3,19 +3,23 @@
 //! Needs root, iperf3 and iproute2 (`make setup-peers`). Every round measures each set-up once, one after
 //! another, so that what disturbs the machine disturbs all of them; a ratio is taken within a round.
 //! `cargo bench -p firmware-sim --bench tap -- [ROUNDS] [SECONDS] [CPU OF THE HOSTS] [CPU OF THE FABRIC]`
+//! `cargo bench -p firmware-sim --bench tap -- peers [quick]`: the comparison of `firmware_sim::peers` alone.
 
 mod flood;
 mod load;
-mod setups;
 
+use firmware_sim::peers::{Echo, Fabric, Failure, PeerPlan, SetUp, measure as measure_peers, micros, pin};
 use load::Ended;
-use setups::{Fabric, Failure, SetUp};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 const ROUNDS: usize = 7;
 const SECONDS: u32 = 2;
 /// Echo requests in one round.
-const ECHOES: u16 = 4_000;
+const ECHOES: u32 = 4_000;
+/// Nobody ends it early.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// One measurement of one set-up.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +28,7 @@ struct Sample {
     tcp: f64,
     /// Smallest UDP frames, thousands a second.
     udp: f64,
-    /// Round trip: median and 99th percentile, microseconds.
+    /// Round trip: median and 99th percentile, microseconds, a lost one counted as 200 ms.
     rtt: [f64; 2],
 }
 
@@ -36,6 +40,10 @@ struct Subject {
 }
 
 fn main() -> Result<(), Failure> {
+    let asked = |word: &str| std::env::args().any(|other| other == word);
+    if asked("peers") {
+        return compare(if asked("quick") { PeerPlan::quick() } else { PeerPlan::default() });
+    }
     let numbers: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let rounds = numbers.first().copied().unwrap_or(ROUNDS).max(1);
     let seconds = numbers.get(1).map_or(SECONDS, |seconds| (*seconds).max(1) as u32);
@@ -45,21 +53,22 @@ fn main() -> Result<(), Failure> {
         return Ok(());
     }
     let fabrics = [
-        ("kernel, veth", Fabric::Kernel),
-        ("bare loop", Fabric::Bare { offload: false }),
-        ("softrouter", Fabric::Softrouter { offload: false }),
-        ("bare loop, offload", Fabric::Bare { offload: true }),
-        ("softrouter, offload", Fabric::Softrouter { offload: true }),
+        Fabric::Kernel,
+        Fabric::Bare { offload: false },
+        Fabric::Softrouter { offload: false },
+        Fabric::Bare { offload: true },
+        Fabric::Softrouter { offload: true },
     ];
-    setups::pin(cpus[0])?;
     let mut subjects = Vec::new();
-    for (name, fabric) in fabrics {
+    for fabric in fabrics {
         let set_up = SetUp::start(fabric, cpus)?;
         let server = load::serve(&set_up)?;
         // Neighbours are warm from here on.
-        load::round_trips(&load::echo_socket(&set_up)?, 100)?;
-        subjects.push(Subject { name, set_up, _server: server, samples: Vec::new() });
+        Echo::open(&set_up)?.round_trips(100, &NEVER)?;
+        subjects.push(Subject { name: fabric.name(), set_up, _server: server, samples: Vec::new() });
     }
+    // Not before: the slow path may run on any core.
+    pin(cpus[0])?;
     for round in 0..rounds {
         for subject in &mut subjects {
             let sample = measure(&subject.set_up, seconds)?;
@@ -79,6 +88,15 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The comparison until its end or Ctrl-C.
+fn compare(plan: PeerPlan) -> Result<(), Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
+    let report = measure_peers(&plan, &mut |line| eprintln!("{line}"), &stop)?;
+    print!("{report}");
+    Ok(())
+}
+
 /// What this machine lacks, if anything.
 fn missing() -> Option<String> {
     if let Err(refused) = firmware_sim::lab::privilege::probe_tap() {
@@ -94,9 +112,8 @@ fn missing() -> Option<String> {
 fn measure(set_up: &SetUp, seconds: u32) -> Result<Sample, Failure> {
     let tcp = load::tcp(set_up, seconds)? / 1e9;
     let udp = load::udp(set_up, seconds)? / 1e3;
-    let times = load::round_trips(&load::echo_socket(set_up)?, ECHOES)?;
-    let micros = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
-    Ok(Sample { tcp, udp, rtt: [micros(0.5), micros(0.99)] })
+    let times = Echo::open(set_up)?.round_trips(ECHOES, &NEVER)?;
+    Ok(Sample { tcp, udp, rtt: [micros(&times, 0.5), micros(&times, 0.99)] })
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -23,6 +23,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) control: ControlTable,
     #[serde(default)]
+    pub(super) metrics: MetricsTable,
+    #[serde(default)]
     pub(super) backend: Vec<BackendEntry>,
     #[serde(default)]
     pub(super) slow_path: SlowPathTable,
@@ -129,6 +131,13 @@ pub(super) struct RulesTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct ControlTable {
     pub(super) socket: Option<String>,
+}
+
+/// `[metrics]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MetricsTable {
+    pub(super) listen: Option<Spanned<String>>,
 }
 
 /// `[limits]`

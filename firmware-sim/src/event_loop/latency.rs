@@ -1,13 +1,63 @@
 //! How long things took: `handle_frame` in nanoseconds, divert to action in microseconds.
 
 use hdrhistogram::Histogram;
-use llm_slowpath::Latency;
+use llm_slowpath::{Buckets, Latency};
 use smoltcp::time::Instant;
-use stack::{Anomaly, DivertId, Diverted};
+use stack::{Anomaly, DivertId, Diverted, Source};
 use std::time::{Duration, Instant as Timer};
 
 /// One frame in so many is timed: reading the clock twice takes as long as forwarding a frame.
 const SAMPLED: u32 = 64;
+
+/// Upper bounds of the buckets of `handle_frame`.
+static FAST: [Duration; 14] = [
+    Duration::from_nanos(50),
+    Duration::from_nanos(100),
+    Duration::from_nanos(200),
+    Duration::from_nanos(400),
+    Duration::from_nanos(800),
+    Duration::from_nanos(1_600),
+    Duration::from_nanos(3_200),
+    Duration::from_nanos(6_400),
+    Duration::from_nanos(12_800),
+    Duration::from_micros(25),
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_millis(1),
+    Duration::from_millis(10),
+];
+/// Upper bounds of the buckets from divert to action: from answers that are known to deadlines of servers.
+static SLOW: [Duration; 18] = [
+    Duration::from_micros(5),
+    Duration::from_micros(10),
+    Duration::from_micros(25),
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2_500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+
+/// The same measurements in buckets: `handle_frame`, and divert to action by [`Source`].
+#[derive(Debug, Clone, Copy)]
+pub struct Bucketed {
+    /// `handle_frame`, for the sample.
+    pub handle_frame: Buckets<14>,
+    /// Divert to action, where a model was asked about this very frame.
+    pub by_model: Buckets<18>,
+    /// Divert to action, where the class's answer was known.
+    pub by_cache: Buckets<18>,
+}
 
 /// A divert that is under way.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +65,8 @@ struct UnderWay {
     id: DivertId,
     reason: Anomaly,
     received_at: Instant,
-    applied: bool,
+    /// Whose answer has acted, if one has.
+    applied: Option<Source>,
 }
 
 /// All measurements of a run.
@@ -26,6 +77,7 @@ pub struct Latencies {
     until_sample: u32,
     /// By reason: from reception to the approved action, its frame sent.
     slow: Vec<Histogram<u64>>,
+    bucketed: Bucketed,
     /// By slot of the divert arena.
     under_way: Vec<Option<UnderWay>>,
 }
@@ -38,6 +90,11 @@ impl Latencies {
             fast: histogram(10_000_000_000),
             until_sample: 0,
             slow: Anomaly::ALL.iter().map(|_| histogram(300_000_000)).collect(),
+            bucketed: Bucketed {
+                handle_frame: Buckets::new(&FAST),
+                by_model: Buckets::new(&SLOW),
+                by_cache: Buckets::new(&SLOW),
+            },
             under_way: Vec::new(),
         }
     }
@@ -55,7 +112,9 @@ impl Latencies {
     /// `handle_frame` has returned.
     pub(super) fn fast(&mut self, started: Option<Timer>) {
         if let Some(started) = started {
-            self.fast.saturating_record((started.elapsed().as_nanos() as u64).max(1));
+            let took = started.elapsed();
+            self.fast.saturating_record((took.as_nanos() as u64).max(1));
+            self.bucketed.handle_frame.record(took);
         }
     }
 
@@ -65,25 +124,35 @@ impl Latencies {
             self.under_way.resize(slot + 1, None);
         }
         let (reason, received_at) = (diverted.reason(), diverted.received_at);
-        self.under_way[slot] = Some(UnderWay { id: diverted.id, reason, received_at, applied: false });
+        self.under_way[slot] = Some(UnderWay { id: diverted.id, reason, received_at, applied: None });
     }
 
     fn find(&mut self, id: DivertId) -> Option<&mut UnderWay> {
         self.under_way.get_mut(usize::from(id.slot))?.as_mut().filter(|under_way| under_way.id == id)
     }
 
-    pub(super) fn applied(&mut self, id: DivertId) {
+    pub(super) fn applied(&mut self, id: DivertId, source: Source) {
         if let Some(under_way) = self.find(id) {
-            under_way.applied = true;
+            under_way.applied = Some(source);
         }
     }
 
     /// The answer has been dealt with, and what it caused has been sent.
     pub(super) fn answered(&mut self, id: DivertId, now: Instant) {
-        if let Some(&mut UnderWay { reason, received_at, applied: true, .. }) = self.find(id) {
+        if let Some(&mut UnderWay { reason, received_at, applied: Some(source), .. }) = self.find(id) {
             let micros = now.total_micros().saturating_sub(received_at.total_micros()).max(1).unsigned_abs();
             self.slow[reason as usize].saturating_record(micros);
+            let buckets = match source {
+                Source::Model => &mut self.bucketed.by_model,
+                Source::Cache => &mut self.bucketed.by_cache,
+            };
+            buckets.record(Duration::from_micros(micros));
         }
+    }
+
+    /// All of them in buckets; divert to action over all reasons.
+    pub const fn bucketed(&self) -> &Bucketed {
+        &self.bucketed
     }
 
     /// `handle_frame` alone, for one in 64 of the frames received.

@@ -4,22 +4,8 @@ use super::calibration::Calibration;
 use super::plot;
 use super::report::{Report, Sitting, time};
 use super::score::Score;
+use crate::page::{Row, document, escape, list, table};
 use std::fmt::Write;
-
-const STYLE: &str = "
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --line: #d0d5db; --faint: #5c6570; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --paper: #14171a; --line: #3a4149; --faint: #9aa4af; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.6rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th:first-child, td:first-child, td.words { text-align: left; }
-td.words { overflow-wrap: anywhere; } td:not(.words):nth-child(-n+7) { white-space: nowrap; }
-tr.check td, .faint { color: var(--faint); }
-.partial { border: 2px solid #d64545; padding: 0.5rem 1rem; }
-.scroll { overflow-x: auto; }
-figure { margin: 1.5rem 0; } svg { max-width: 100%; height: auto; } svg text { fill: var(--ink); }
-.key { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.3em 0 1em; }
-";
 
 /// The page.
 pub(super) fn page(report: &Report) -> String {
@@ -28,17 +14,8 @@ pub(super) fn page(report: &Report) -> String {
         let _ = writeln!(body, "<p>{}</p>", escape(line));
     }
     report.sittings.iter().for_each(|sitting| write_sitting(&mut body, sitting));
-    body.push_str("<h2>How to read this</h2>\n<ul>\n");
-    for note in &report.notes {
-        let _ = writeln!(body, "<li>{}</li>", escape(note));
-    }
-    body.push_str("</ul>\n");
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
-         <title>Softrouter exam</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Softrouter exam</h1>\n\
-         {body}</body>\n</html>\n"
-    )
+    list(&mut body, "How to read this", &report.notes);
+    document("Softrouter exam", &body)
 }
 
 fn write_sitting(body: &mut String, sitting: &Sitting) {
@@ -106,9 +83,6 @@ const ACCURACY: [&str; 8] = [
     "action alone",
     "gain on default-table, always-drop",
 ];
-
-/// A row: is it a sanity check, and its cells.
-type Row = (bool, Vec<String>);
 
 fn part(score: &Score) -> String {
     let check = if score.sanity_check { " (sanity check, not a score)" } else { "" };
@@ -203,38 +177,4 @@ fn write_calibration(body: &mut String, calibration: &[Calibration]) {
         "of these wrong",
     ];
     table(body, &head, rows);
-}
-
-/// Cells are text, not markup.
-fn table(body: &mut String, head: &[&str], rows: impl Iterator<Item = Row>) {
-    let _ = write!(body, "<div class=\"scroll\"><table>\n<tr>");
-    for name in head {
-        let _ = write!(body, "<th>{}</th>", escape(name));
-    }
-    body.push_str("</tr>\n");
-    for (check, cells) in rows {
-        body.push_str(if check { "<tr class=\"check\">" } else { "<tr>" });
-        for cell in cells {
-            let class = if cell.len() > 48 { " class=\"words\"" } else { "" };
-            let _ = write!(body, "<td{class}>{}</td>", escape(&cell));
-        }
-        body.push_str("</tr>\n");
-    }
-    body.push_str("</table></div>\n");
-}
-
-/// Text as markup; what XML has no character for is left out.
-fn escape(text: &str) -> String {
-    let mut markup = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => markup.push_str("&amp;"),
-            '<' => markup.push_str("&lt;"),
-            '>' => markup.push_str("&gt;"),
-            '"' => markup.push_str("&quot;"),
-            control if control.is_control() => markup.push(' '),
-            other => markup.push(other),
-        }
-    }
-    markup
 }

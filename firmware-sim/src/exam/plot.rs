@@ -5,22 +5,18 @@
 use super::calibration::Calibration;
 use super::report::time;
 use super::score::Score;
+use crate::page::plot::{Area, BLUE, FONT, Failure, GREY, LIGHT_GREY, ORANGE, drawn, finish};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-type Failure<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
-
-/// Readable on white and on black.
-const MODEL: RGBColor = RGBColor(37, 130, 220);
-const BASELINES: [RGBColor; 2] = [RGBColor(226, 138, 28), RGBColor(140, 140, 140)];
-const GREY: RGBColor = RGBColor(128, 128, 128);
+/// Of the model, and of the baselines.
+const MODEL: RGBColor = BLUE;
+const BASELINES: [RGBColor; 2] = [ORANGE, LIGHT_GREY];
 const WIDTH: u32 = 960;
 /// Of one part's row.
 const ROW: u32 = 46;
 /// For the parts' names.
 const LABELS: u32 = 290;
-/// The crate divides sizes by 1.24.
-const FONT: (&str, u32) = ("sans-serif", 16);
 
 /// Accuracy by part, with its interval, above that of the two baselines.
 pub(super) fn accuracy(scores: &[Score]) -> String {
@@ -29,7 +25,7 @@ pub(super) fn accuracy(scores: &[Score]) -> String {
     finish(svg)
 }
 
-fn draw_accuracy<'a>(svg: &'a mut String, scores: &[Score]) -> Result<(), Failure<'a>> {
+fn draw_accuracy(svg: &mut String, scores: &[Score]) -> Result<(), Failure> {
     let rows = rows(scores);
     let root = SVGBackend::with_string(svg, (WIDTH, scores.len() as u32 * ROW + 60)).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
@@ -38,7 +34,7 @@ fn draw_accuracy<'a>(svg: &'a mut String, scores: &[Score]) -> Result<(), Failur
         .x_label_area_size(42)
         .y_label_area_size(LABELS)
         .build_cartesian_2d(0.0..100.0, 0.0..rows)?;
-    mesh(&mut chart, "percent right", |percent| format!("{percent:.0}"))?;
+    mesh(&mut chart, "percent right", 11, |percent| format!("{percent:.0}"))?;
     for (score, top) in scores.iter().zip(tops(scores)) {
         let bar = |share: f64, from: f64, color: RGBColor| {
             Rectangle::new([(0.0, top - from), (100.0 * share, top - from - 0.22)], color.filled())
@@ -62,7 +58,7 @@ pub(super) fn latency(scores: &[Score]) -> String {
     finish(svg)
 }
 
-fn draw_latency<'a>(svg: &'a mut String, scores: &[Score]) -> Result<(), Failure<'a>> {
+fn draw_latency(svg: &mut String, scores: &[Score]) -> Result<(), Failure> {
     let times = scores.iter().flat_map(|score| [score.latency_us.p50, score.latency_us.p99]);
     // Tens of microseconds; a clock may be too coarse to tell a time from 0.
     let logs: Vec<f64> = times.map(|us| us.max(0.1).log10()).collect();
@@ -76,7 +72,9 @@ fn draw_latency<'a>(svg: &'a mut String, scores: &[Score]) -> Result<(), Failure
         .x_label_area_size(42)
         .y_label_area_size(LABELS)
         .build_cartesian_2d(low..high, 0.0..rows)?;
-    mesh(&mut chart, "time of an answer, logarithmic", |log| time(10_f64.powf(*log)))?;
+    // Whole decades: the labels of halves would meet.
+    let decades = (high - low) as usize + 1;
+    mesh(&mut chart, "time of an answer, logarithmic", decades, |log| time(10_f64.powf(*log)))?;
     for ((score, top), pair) in scores.iter().zip(tops(scores)).zip(logs.chunks(2)) {
         let (y, p50, p99) = (top - 0.45, pair[0], pair[1]);
         let area = chart.plotting_area();
@@ -97,7 +95,7 @@ pub(super) fn reliability(calibration: &Calibration) -> String {
     finish(svg)
 }
 
-fn draw_reliability<'a>(svg: &'a mut String, calibration: &Calibration) -> Result<(), Failure<'a>> {
+fn draw_reliability(svg: &mut String, calibration: &Calibration) -> Result<(), Failure> {
     let root = SVGBackend::with_string(svg, (480, 440)).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(12)
@@ -125,18 +123,19 @@ fn draw_reliability<'a>(svg: &'a mut String, calibration: &Calibration) -> Resul
 }
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-type Area<'b> = DrawingArea<SVGBackend<'b>, plotters::coord::Shift>;
 
 /// The horizontal axis and its lines; rows have names instead.
-fn mesh<'b>(
-    chart: &mut Chart<'_, 'b>,
+fn mesh(
+    chart: &mut Chart<'_, '_>,
     what: &str,
+    labels: usize,
     label: impl Fn(&f64) -> String,
-) -> Result<(), Failure<'b>> {
+) -> Result<(), Failure> {
     chart
         .configure_mesh()
         .disable_y_mesh()
         .y_labels(0)
+        .x_labels(labels)
         .x_desc(what)
         .x_label_formatter(&label)
         .label_style(FONT)
@@ -147,7 +146,7 @@ fn mesh<'b>(
         .draw()
 }
 
-fn names<'b>(root: &Area<'b>, chart: &Chart<'_, 'b>, scores: &[Score]) -> Result<(), Failure<'b>> {
+fn names(root: &Area<'_>, chart: &Chart<'_, '_>, scores: &[Score]) -> Result<(), Failure> {
     for (score, top) in scores.iter().zip(tops(scores)) {
         let at = chart.backend_coord(&(chart.x_range().start, top - 0.3));
         root.draw(&Text::new(format!("{}, {}", score.task, score.source), (12, at.1), FONT))?;
@@ -162,16 +161,4 @@ fn rows(scores: &[Score]) -> f64 {
 /// The upper edges of the rows, the first on top.
 fn tops(scores: &[Score]) -> impl Iterator<Item = f64> {
     (0..scores.len()).rev().map(|below| below as f64 + 1.0)
-}
-
-/// Drawing into a string fails for no outside cause.
-fn drawn(result: Result<(), impl std::error::Error>) {
-    if let Err(error) = result {
-        unreachable!("a plot in memory: {error}");
-    }
-}
-
-/// In a page the name space is known, and the page says how wide a plot may be.
-fn finish(svg: String) -> String {
-    svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", "")
 }

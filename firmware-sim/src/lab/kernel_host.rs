@@ -91,7 +91,7 @@ impl LabHost for Host {
     }
 
     fn counters(&self) -> io::Result<KernelCounters> {
-        KernelCounters::read(self)
+        KernelCounters::read(self.namespace())
     }
 
     fn forget_neighbor(&self, address: IpAddr) -> io::Result<()> {

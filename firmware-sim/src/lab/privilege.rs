@@ -73,6 +73,11 @@ pub fn probe_tap() -> Result<(), LabUnavailable> {
     Ok(Host::start(HostPlan::client()).map(drop)?)
 }
 
+/// Does the environment forbid to leave anything out (`SOFTROUTER_NO_SKIP=1`)?
+pub fn no_skip() -> bool {
+    std::env::var_os("SOFTROUTER_NO_SKIP").is_some_and(|value| value == "1")
+}
+
 /// Says loudly that a test did not run. With `SOFTROUTER_NO_SKIP=1` that is a failure.
 ///
 /// It writes past the test harness, which would swallow what a passing test prints.
@@ -80,10 +85,7 @@ pub fn probe_tap() -> Result<(), LabUnavailable> {
 /// # Panics
 /// With `SOFTROUTER_NO_SKIP=1` in the environment.
 pub fn skip(reason: &str) {
-    assert!(
-        std::env::var_os("SOFTROUTER_NO_SKIP").is_none_or(|value| value != "1"),
-        "SKIP: {reason} (and SOFTROUTER_NO_SKIP=1 forbids it)"
-    );
+    assert!(!no_skip(), "SKIP: {reason} (and SOFTROUTER_NO_SKIP=1 forbids it)");
     // A closed stderr leaves nobody to tell.
     let _ = writeln!(io::stderr(), "SKIP: {reason}");
 }

@@ -11,6 +11,7 @@ use crate::decision_log::DecisionLog;
 use crate::event_loop::{EventLoop, LoopError};
 use crate::lab::capture::Capture;
 use crate::logs::{LogError, LogPlan, wall_clock};
+use crate::metrics::{Endpoint, Listen, MetricsError};
 use crate::port::{Port, memory};
 use crate::recording::{self, Header, MadeFrom, RecordedRouter, Recorder, config_hash};
 use crate::report::Outcome;
@@ -43,8 +44,8 @@ pub struct LabPlan {
     pub duration: Duration,
     /// The ping experiment with this many requests, instead of the mixed load.
     pub ping: Option<u64>,
-    /// What the embedded model is asked in it.
-    pub ping_task: PingTask,
+    /// What the embedded model is asked in it; `None`: the fast path answers, as it does outside of the experiment.
+    pub ping_task: Option<PingTask>,
     /// Who answers, and within what limits.
     pub slow_path: SlowPathPlan,
     /// The router's stance.
@@ -65,6 +66,30 @@ pub struct LabPlan {
     pub logs: LogPlan,
     /// Where rules are kept, and the control socket.
     pub rules: RulesPlan,
+    /// Where the metrics endpoint listens, if there is one.
+    pub metrics: Option<Listen>,
+}
+
+impl LabPlan {
+    /// The mixed load with nothing beside it, for no time yet.
+    pub fn new(slow_path: SlowPathPlan, posture: Posture) -> Self {
+        Self {
+            duration: Duration::ZERO,
+            ping: None,
+            ping_task: None,
+            slow_path,
+            posture,
+            seed: 0,
+            memory: false,
+            offload: false,
+            decision_log: None,
+            capture: None,
+            record: None,
+            logs: LogPlan::default(),
+            rules: RulesPlan::default(),
+            metrics: None,
+        }
+    }
 }
 
 /// Why the lab could not run.
@@ -88,6 +113,9 @@ pub enum LabError {
     /// The control socket or the rules file cannot be had.
     #[error(transparent)]
     Rules(#[from] UpkeepError),
+    /// The metrics endpoint cannot be had.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// A socket, thread or file was refused.
     #[error("{what}: {source}")]
     Io {
@@ -155,7 +183,11 @@ pub struct LabConfig {
 impl LabConfig {
     fn of(plan: &LabPlan) -> Self {
         let remote = !plan.slow_path.is_local();
-        Self { posture: plan.posture.name().into(), ping: plan.ping.is_some(), remote }
+        Self {
+            posture: plan.posture.name().into(),
+            ping: plan.ping.is_some() && plan.ping_task.is_some(),
+            remote,
+        }
     }
 
     /// The router's configuration; `None` if there is no such posture.
@@ -206,6 +238,7 @@ pub(crate) fn router_config(posture: Posture, ping: bool, remote: bool, mut conf
 /// See [`LabError`].
 pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> {
     let upkeep = Upkeep::prepare(&plan.rules)?;
+    let endpoint = plan.metrics.map(Endpoint::bind).transpose()?;
     let bench = set_up(plan)?;
     let clock = Clock::start();
     let made_from = LabConfig::of(plan);
@@ -224,7 +257,7 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     // Both interfaces may have one name, each in a namespace of its own.
     let names = [HostPlan::client(), HostPlan::server()].map(|host| host.name);
     let (desk, opening) = upkeep.load(clock, &mut router, Names::of(&names, &plan.slow_path))?;
-    let backends = plan.slow_path.open(plan.ping_task)?;
+    let backends = plan.slow_path.open(plan.ping_task.unwrap_or_default())?;
     let log = plan.decision_log.as_ref().map(|path| {
         DecisionLog::open(path, hash, &plan.slow_path.list()).map_err(failed(path.display().to_string()))
     });
@@ -237,6 +270,8 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     }
     owner.open_desk(desk);
     let control = opening.serve(clock, owner.waker())?;
+    let serve = |endpoint: Endpoint| endpoint.serve(&mut owner, &plan.slow_path, storage::Tables::default());
+    let metrics = endpoint.map(serve).transpose()?;
     let loop_stop = Arc::new(AtomicBool::new(false));
     let ticker = Ticker::default();
     let (inner_stop, inner_ticker) = (Arc::clone(&loop_stop), ticker.clone());
@@ -255,7 +290,7 @@ pub fn run(plan: &LabPlan, stop: &Arc<AtomicBool>) -> Result<Outcome, LabError> 
     let elapsed = started.elapsed();
     loop_stop.store(true, Ordering::Relaxed);
     let (mut owner, result) = owner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    drop(control);
+    drop((control, metrics));
     owner.close_desk();
     let recording = owner.end_recording(result.is_ok());
     result?;

@@ -131,6 +131,11 @@ impl Seen {
     pub fn all_healthy_arrived(&self) -> bool {
         self.healthy.iter().all(|healthy| healthy.clean)
     }
+
+    /// Did all arrive that was sent? A load that ended early may not have sent anything of some kinds.
+    pub fn all_sent_arrived(&self) -> bool {
+        self.healthy.iter().all(|healthy| healthy.clean || (healthy.sent, healthy.received) == (0, 0))
+    }
 }
 
 /// A load under way.

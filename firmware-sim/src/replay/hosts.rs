@@ -20,7 +20,7 @@ fn mac([a, b, c, d]: [u8; 4]) -> [u8; 6] {
 }
 
 /// What the hosts send back when the router sends this frame.
-pub(super) fn answer(frame: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn answer(frame: &[u8]) -> Option<Vec<u8>> {
     let tag = match frame.get(12..14)? {
         [0x81, 0x00] => Some(u16::from_be_bytes([*frame.get(14)?, *frame.get(15)?])),
         _ => None,

@@ -5,7 +5,7 @@
 //! `recording`, which repeats every call of a recorded run.
 
 mod annotate;
-mod hosts;
+pub(crate) mod hosts;
 mod input;
 mod link;
 mod pace;
@@ -21,10 +21,14 @@ mod tape;
 mod tests;
 
 pub use annotate::Annotated;
+pub(crate) use annotate::Annotator;
 pub use link::readdress;
 pub use pace::Pace;
 pub use report::{Played, ReplayReport};
 pub use source::ReadError;
+pub(crate) use stamp::Stamp;
+pub(crate) use tape::Meta as Packet;
+pub(crate) use tape::load;
 pub use tape::{FileLine, Tally};
 
 use crate::clock::Clock;
@@ -37,14 +41,12 @@ use crate::port::vlan::VlanPort;
 use crate::recording::config_hash;
 use crate::run;
 use crate::slow_path::{SlowPathPlan, suit_servers};
-use annotate::Annotator;
 use llm_slowpath::{BackendSpec, PingTask, SetupError};
 use patience::Patience;
 use port::ReplayPort;
 use progress::Progress;
 use report::Ended;
 use stack::{Anomaly, ConfigError, Mode, PortId, Posture};
-use stamp::Stamp;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -147,10 +149,9 @@ pub enum ReplayError {
 }
 
 fn configuration(plan: &ReplayPlan, clock: &Clock) -> Result<RunConfig, ReplayError> {
-    let (secret, midnight) = (Clock::secret(), clock.midnight_offset_ms());
     let mut config = match &plan.config {
-        Some(path) => config::load(path, secret, midnight)?.0,
-        None => config::parse("the lab's router", LAB, secret, midnight)?,
+        Some(path) => config::load(path, Clock::secret(), clock.midnight_offset_ms())?.0,
+        None => lab_router(clock)?,
     };
     config.router.posture = plan.posture.unwrap_or(config.router.posture);
     if !plan.backends.is_empty() {
@@ -168,6 +169,11 @@ fn configuration(plan: &ReplayPlan, clock: &Clock) -> Result<RunConfig, ReplayEr
     }
     check_port(plan.port, &config)?;
     Ok(config)
+}
+
+/// The lab's router with a way out.
+pub(crate) fn lab_router(clock: &Clock) -> Result<RunConfig, FileError> {
+    config::parse("the lab's router", LAB, Clock::secret(), clock.midnight_offset_ms())
 }
 
 fn check_port(port: u8, config: &RunConfig) -> Result<(), ReplayError> {

@@ -42,11 +42,8 @@ impl Progress {
         let read = self.size.filter(|size| *size > 0).map_or(String::new(), |size| {
             format!("  {:.0} % of the files", 100.0 * tally.lock().bytes_read as f64 / size as f64)
         });
-        let slow: u64 = Path::ALL
-            .into_iter()
-            .filter(|&path| path != Path::Fast)
-            .map(|path| stats.by_path(path).frames)
-            .sum();
+        let slow: u64 =
+            Path::ALL.into_iter().filter(|path| path.is_slow()).map(|path| stats.by_path(path).frames).sum();
         let line = format!(
             "{seconds:6.1} s  {frames} frames  {:.0} frames/s  slow path {slow}  file {} of {}{read}",
             if seconds > 0.0 { frames as f64 / seconds } else { 0.0 },

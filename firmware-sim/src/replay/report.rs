@@ -11,8 +11,6 @@ use crate::event_loop::EventLoop;
 use crate::lab::run::LabPlan;
 use crate::logs::LogLine;
 use crate::report::Outcome;
-use crate::rules::RulesPlan;
-use llm_slowpath::PingTask;
 use serde::Serialize;
 use stack::PortId;
 use std::collections::BTreeMap;
@@ -90,18 +88,10 @@ pub(super) fn books(
 ) -> Outcome {
     let run = LabPlan {
         duration: elapsed,
-        ping: None,
-        ping_task: PingTask::default(),
-        slow_path: config.slow_path.clone(),
-        posture: config.router.posture,
-        seed: 0,
         memory: true,
-        offload: false,
         decision_log: plan.decision_log.clone(),
-        capture: None,
-        record: None,
         logs: plan.logs.clone(),
-        rules: RulesPlan::default(),
+        ..LabPlan::new(config.slow_path.clone(), config.router.posture)
     };
     Outcome {
         ports: "a replay of captures".into(),

@@ -2,14 +2,14 @@
 //! logs and the progress line.
 
 use super::tape::Meta;
-use nix::time::ClockId;
+use crate::cpu::Clocks;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Written by one thread, so that plain loads and stores do.
 #[derive(Debug, Default)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// Of the last frame of the capture, in nanoseconds since 1970.
     time: AtomicU64,
     file: AtomicU32,
@@ -29,21 +29,6 @@ pub(super) struct Stamp {
     held: AtomicU64,
     /// The tape waits until then, in nanoseconds from the start.
     not_before: AtomicU64,
-}
-
-/// The time of day, so to speak, and the processor's time for the thread that reads it.
-#[derive(Debug, Clone, Copy)]
-struct Clocks {
-    wall: Instant,
-    thread: Duration,
-}
-
-impl Clocks {
-    fn read() -> Self {
-        // Linux has had this clock since 2.6.12.
-        let thread = ClockId::CLOCK_THREAD_CPUTIME_ID.now().map_or(Duration::ZERO, Into::into);
-        Self { wall: Instant::now(), thread }
-    }
 }
 
 /// The frame in hand.
@@ -72,7 +57,7 @@ impl Stamp {
 
     /// A frame of the capture is received.
     #[inline]
-    pub(super) fn played(&self, meta: &Meta, len: usize) {
+    pub(crate) fn played(&self, meta: &Meta, len: usize) {
         self.time.store(meta.time, Ordering::Relaxed);
         self.file.store(meta.file, Ordering::Relaxed);
         self.number.store(meta.number, Ordering::Relaxed);
@@ -93,7 +78,7 @@ impl Stamp {
     }
 
     /// An answer of a made-up host is received.
-    pub(super) fn made_up(&self) {
+    pub(crate) fn made_up(&self) {
         self.made_up_now.store(true, Ordering::Relaxed);
         self.answers.store(self.answers.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
         add(&self.made_up, 1);

@@ -54,13 +54,13 @@ impl SharedTally {
 
 /// What is known about a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Meta {
+pub(crate) struct Meta {
     /// Its file, by its place in the plan.
-    pub(super) file: u32,
+    pub(crate) file: u32,
     /// Its number in that file, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// When it was captured, in nanoseconds since 1970.
-    pub(super) time: u64,
+    pub(crate) time: u64,
 }
 
 /// Reads the files one after another and makes frames of their packets.
@@ -167,6 +167,21 @@ impl Reel {
         }
         Some(())
     }
+}
+
+/// The first frames of captures, as they are, up to `most` of them.
+///
+/// # Errors
+/// A file cannot be read to its end.
+pub(crate) fn load(files: &[PathBuf], most: usize) -> Result<Vec<Vec<u8>>, ReadError> {
+    let tally = SharedTally::default();
+    let mut reel = Reel::new(files, [2, 0, 0, 0, 1, 1], false, pktgen::stream::FRAME_MAX, tally.clone());
+    let (mut frames, mut frame) = (Vec::new(), Vec::new());
+    while frames.len() < most && reel.next(&mut frame).is_some() {
+        frames.push(frame.clone());
+    }
+    let problem = tally.lock().problems.pop();
+    problem.map_or(Ok(frames), Err)
 }
 
 /// A frame of a loaded tape: small, since it is read for each frame.

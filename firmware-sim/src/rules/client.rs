@@ -41,6 +41,16 @@ pub enum ClientError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// There is one, of another user.
+    #[error(
+        "the router at {path}: {source}\n  remedy: run this as the user that runs the router, or as root (sudo)"
+    )]
+    Denied {
+        /// Where.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// It went away, or says what nobody understands.
     #[error("the router at {path}: {source}\n  remedy: see whether it still runs, and is of this version")]
     Broken {
@@ -117,6 +127,10 @@ fn connect(socket: Option<&Path>) -> Result<(Socket, PathBuf), ClientError> {
     for path in &paths {
         match connect_at(path) {
             Ok(connected) => return Ok((connected, path.clone())),
+            // It is there, wherever else none is.
+            Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(ClientError::Denied { path: path.clone(), source });
+            }
             Err(error) => first = first.or(Some(error)),
         }
     }
@@ -163,17 +177,24 @@ fn exchange(mut stream: Socket, request: &Request) -> io::Result<Answer> {
 
 /// What there is to say about an answer.
 fn words(ask: &Ask, answer: &Answer) -> String {
+    // Whose fault it is, if the router was given a file.
+    let file = match ask {
+        Ask::Import(path) => format!("{}: ", path.display()),
+        Ask::Plain(_) | Ask::Export(_) => String::new(),
+    };
     if let Some(error) = &answer.error {
-        return format!("{error}\n");
+        return format!("{file}{error}\n");
     }
     let mut text = String::new();
     if let Some(imported) = &answer.imported {
         let (installed, expired, refused) =
             (imported.installed.len(), imported.expired.len(), imported.refused.len());
+        let there = imported.there_already.len();
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{installed} rules installed, {expired} expired, {refused} refused");
+        let _ = write!(text, "{installed} rules installed, {expired} expired, {refused} refused");
+        let _ = if there == 0 { writeln!(text) } else { writeln!(text, ", {there} there already") };
         for refused in &imported.refused {
-            let _ = writeln!(text, "{refused}");
+            let _ = writeln!(text, "{file}{refused}");
         }
         return text;
     }

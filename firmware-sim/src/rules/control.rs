@@ -4,14 +4,14 @@
 //! Read first: `socket.rs`.
 
 use super::desk::{ORDERS, Order, Outcome, Wish};
-use super::document::{self, Document};
 use super::encode::rule_form;
 use super::explain::explain;
 use super::file::text_of;
 use super::form::RuleForm;
+use super::import::import;
 use super::names::Names;
-use super::request::{Answer, Imported, REQUEST_MAX, Request};
-use super::seconds::{Seconds, Times};
+use super::request::{Answer, REQUEST_MAX, Request};
+use super::seconds::Seconds;
 use super::socket::Listening;
 use crate::clock::Clock;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -31,14 +31,13 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the thread looks whether the run has ended.
 const LOOK: u16 = 100;
-/// Rules of a document that are installed in one turn of the owner loop.
-const AT_ONCE: usize = 64;
+
 /// What every client's thread needs.
-struct Shared {
+pub(super) struct Shared {
     orders: SyncSender<Order>,
     wake: Box<dyn Fn() + Send + Sync>,
-    names: Arc<Mutex<Names>>,
-    clock: Clock,
+    pub(super) names: Arc<Mutex<Names>>,
+    pub(super) clock: Clock,
     clients: AtomicUsize,
     stop: AtomicBool,
 }
@@ -210,7 +209,7 @@ fn write_line(mut stream: &UnixStream, mut line: &[u8]) -> io::Result<()> {
 const ENDED: &str = "the router is ending, or does not answer\n  remedy: see whether it still runs";
 
 /// Has the owner loop fulfil a wish.
-fn wish(shared: &Shared, wish: Wish) -> Result<Outcome, String> {
+pub(super) fn wish(shared: &Shared, wish: Wish) -> Result<Outcome, String> {
     let (sender, outcome) = sync_channel(1);
     // As many orders have room as there are clients.
     shared.orders.try_send(Order { wish, outcome: sender }).map_err(|_| ENDED)?;
@@ -262,24 +261,4 @@ fn fulfil(request: Request, shared: &Shared) -> Result<Answer, String> {
         // Only an import asks for that.
         Outcome::Installed(..) => Answer::error("the router did something else"),
     })
-}
-
-/// Installs a document's rules: none, if any of them is no rule; then each that the router takes.
-fn import(text: &str, shared: &Shared) -> Result<Answer, String> {
-    let times = Times::at(shared.clock.now());
-    let read = document::read(text, &mut shared.names.lock().unwrap_or_else(PoisonError::into_inner), &times);
-    let Document { rules, expired, refused } = read.map_err(|error| error.to_string())?;
-    let mut imported = Imported { installed: Vec::new(), expired, refused };
-    if imported.refused.is_empty() {
-        let mut rest = rules.into_iter().peekable();
-        while rest.peek().is_some() {
-            let some: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
-            if let Outcome::Installed(installed, refused) = wish(shared, Wish::Install(some))? {
-                imported.installed.extend(installed.iter().map(|id| id.0));
-                imported.refused.extend(refused);
-            }
-        }
-    }
-    let ok = imported.refused.is_empty();
-    Ok(Answer { ok, imported: Some(imported), ..Answer::done(Seconds::since_1970()) })
 }

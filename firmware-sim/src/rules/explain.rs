@@ -70,6 +70,10 @@ fn did(status: &StatusForm, now: Seconds) -> String {
     let StatusForm { hits, bytes, shadowed, agreed, metered, sampled, misfits, .. } = status;
     let last = match hits | shadowed | sampled | misfits {
         0 => "no frame has matched yet".into(),
+        // What it did before a restart is told, but not when.
+        _ if status.last_hit_unix_s <= status.installed_unix_s => {
+            "none has matched since it was installed in this run".into()
+        }
         _ => format!("the last one matched {} ago", now.since(status.last_hit_unix_s)),
     };
     format!(
@@ -88,4 +92,25 @@ fn ends(form: &RuleForm, status: &StatusForm) -> String {
         _ => format!(", or once no frame has matched for {}", form.idle_s),
     };
     format!("It ends in {}{idle}.", status.expires_in_s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_of_earlier_runs_are_not_said_to_be_of_this_one() {
+        let at = |unix: f64| serde_json::from_value(unix.into()).unwrap();
+        let restored = StatusForm {
+            hits: 5,
+            installed_unix_s: at(100.0),
+            last_hit_unix_s: at(100.0),
+            ..StatusForm::default()
+        };
+        let said = did(&restored, at(110.0));
+        assert!(said.contains("acted on 5 frames") && said.contains("none has matched since"), "{said}");
+        let said = did(&StatusForm { last_hit_unix_s: at(107.0), ..restored }, at(110.0));
+        assert!(said.contains("the last one matched 3"), "{said}");
+        assert!(did(&StatusForm::default(), at(1.0)).contains("no frame has matched yet"));
+    }
 }

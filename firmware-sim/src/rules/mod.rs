@@ -12,6 +12,7 @@ mod encode;
 mod explain;
 mod file;
 mod form;
+mod import;
 mod names;
 mod refusal;
 mod request;

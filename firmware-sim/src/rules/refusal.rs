@@ -45,7 +45,7 @@ pub(super) fn explain_refusal(refusal: RuleRefusal) -> Problem {
         RuleRefusal::Outranked => (
             "priority",
             "there is a rule with this very match that ranks higher, or the same rule",
-            "revoke that one first, or give this one a greater priority",
+            "pin or revoke that one, or give this one a greater priority",
         ),
         RuleRefusal::RulesFull => (
             "(the rule itself)",

@@ -90,6 +90,9 @@ pub struct Imported {
     pub installed: Vec<u32>,
     /// Numbers, within the document, of those whose lifetime had ended.
     pub expired: Vec<usize>,
+    /// Numbers of those that the router had already.
+    #[serde(default)]
+    pub there_already: Vec<usize>,
     /// Those that were not installed.
     pub refused: Vec<Refused>,
 }

@@ -128,23 +128,32 @@ impl Budget {
     }
 
     /// What was spent in the last hour.
-    pub const fn spent(&self) -> Cost {
-        self.total
+    pub fn spent(&self, now: Instant) -> Cost {
+        let mut total = self.total;
+        for step in 1..=self.slots_until(now).min(SLOTS as u64) {
+            total.remove(self.spent[((self.slot + step) % SLOTS as u64) as usize].total);
+        }
+        total
+    }
+
+    /// Slots that have ended since this was looked at last.
+    fn slots_until(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.start.unwrap_or(now));
+        (since.as_secs() / SLOT.as_secs()).saturating_sub(self.slot)
     }
 
     /// Forgets what was spent more than an hour ago.
     fn slide(&mut self, now: Instant) {
-        let start = *self.start.get_or_insert(now);
-        let slot = (now.saturating_duration_since(start).as_secs() / SLOT.as_secs()).max(self.slot);
-        let steps = (slot - self.slot).min(SLOTS as u64);
-        for step in 1..=steps {
+        self.start.get_or_insert(now);
+        let ended = self.slots_until(now);
+        for step in 1..=ended.min(SLOTS as u64) {
             let old = std::mem::take(&mut self.spent[((self.slot + step) % SLOTS as u64) as usize]);
             self.total.remove(old.total);
             for (reason, cost) in old.reasons {
                 self.reasons[reason as usize].remove(cost);
             }
         }
-        self.slot = slot;
+        self.slot += ended;
     }
 }
 
@@ -194,9 +203,9 @@ mod tests {
                 Ok(()),
                 "the first half is an hour ago"
             );
-            assert_eq!(budget.spent(), cost);
+            assert_eq!(budget.spent(start + 3600 * SECOND), cost);
+            assert_eq!(budget.spent(start + 100_000 * SECOND), Cost::default());
             assert_eq!(budget.allow(start + 100_000 * SECOND, LAND, &cost), Ok(()));
-            assert_eq!(budget.spent(), Cost::default());
         }
     }
 

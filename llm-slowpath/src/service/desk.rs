@@ -4,6 +4,7 @@ use super::config::{ServiceConfig, Tier};
 use super::ticket::{Job, Ticket};
 use super::worker;
 use crate::backend::{Backend, BackendAnswer, Request};
+use crate::buckets::Buckets;
 use crate::error::{BackendError, HttpError, Refused, SlowPathError, StartError};
 use crate::middleware::{Breaker, BreakerState, Limiter};
 use crate::price::{Cost, Price, Usage};
@@ -13,6 +14,28 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+
+/// Upper bounds of the buckets of how long backends take: from embedded models to servers that are given up.
+static WORKING: [Duration; 18] = [
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2_500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_millis(2_500),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
 
 /// What one backend was asked, and what came of it.
 #[derive(Debug, Clone)]
@@ -29,6 +52,12 @@ pub struct Account {
     pub retries: u64,
     /// Times that its circuit breaker opened.
     pub openings: u64,
+    /// Tokens read by it.
+    pub prompt_tokens: u64,
+    /// Tokens written by it.
+    pub answer_tokens: u64,
+    /// From being asked until it answered, failed or was given up.
+    pub working: Buckets<18>,
     /// By reason: requests handed over, and what they have cost.
     pub by_reason: Box<[(u64, Cost); Anomaly::COUNT]>,
 }
@@ -134,6 +163,9 @@ impl Desk {
                 failed: 0,
                 retries: 0,
                 openings: 0,
+                prompt_tokens: 0,
+                answer_tokens: 0,
+                working: Buckets::new(&WORKING),
                 by_reason: Box::new([(0, Cost::default()); Anomaly::COUNT]),
             },
         })
@@ -165,6 +197,10 @@ impl Desk {
 
     pub(super) const fn account(&self) -> &Account {
         &self.account
+    }
+
+    pub(super) const fn breaker(&self) -> BreakerState {
+        self.breaker.state()
     }
 
     /// May it be asked now? If so, a place is taken: [`Desk::hand_over`] must follow.
@@ -205,6 +241,9 @@ impl Desk {
         let &Taken { asked, heard, had_a_chance, retries, usage, tokens_at_most, working } = taken;
         self.limiter.release();
         self.account.retries += u64::from(retries);
+        if asked {
+            self.account.working.record(working);
+        }
         match result {
             Ok(_) => self.account.answered += 1,
             Err(_) => self.account.failed += 1,
@@ -222,6 +261,8 @@ impl Desk {
             !matches!(result, Err(SlowPathError::Backend(BackendError::Http(HttpError::Connect(_)))));
         let silent = connected && usage.prompt_tokens == 0 && usage.answer_tokens == 0;
         let usage = if silent { Usage { prompt_tokens: tokens_at_most, ..usage } } else { usage };
+        self.account.prompt_tokens += u64::from(usage.prompt_tokens);
+        self.account.answer_tokens += u64::from(usage.answer_tokens);
         let cost = self.price.of(&usage);
         self.account.by_reason[reason as usize].1 += cost;
         if result.is_ok() {

@@ -5,7 +5,9 @@
 //! neighbours say, byte for byte, what may leave.
 
 mod advice;
+mod errors;
 mod fields;
+mod injected;
 mod judge;
 mod judge_icmpv6;
 mod judge_ipv4;
@@ -13,13 +15,16 @@ mod judge_ipv6;
 mod judge_local;
 mod judge_local_ipv6;
 mod judge_reverse_path;
+pub mod outgoing;
 mod overlap;
 mod repair;
 mod reply;
 mod triage;
 
 pub use advice::advice;
+pub use errors::judge_error;
 pub use fields::{fields, right_action};
+pub use injected::{Cause, Neighbor, approvable, judge_injected, permitted};
 pub use judge::{Judgement, judge};
 pub use overlap::overlaps;
 pub use repair::{forward, repair};

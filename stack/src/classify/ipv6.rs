@@ -152,6 +152,7 @@ fn to_us(packet: &[u8], mut info: Ipv6Info, port: PortId, locals: &Locals) -> Re
 mod tests {
     use super::super::testing::*;
     use super::*;
+    use crate::draws::draws;
     use crate::wire::IPV6_HEADER;
     use std::vec;
     use std::vec::Vec;
@@ -353,12 +354,7 @@ mod tests {
                 survives(&short, &locals);
             }
         }
-        // A linear congruential generator (Knuth): the test must not depend on anything.
-        let mut state = 7_u64;
-        let mut roll = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut roll = draws(7);
         let mut named = [false; Anomaly::COUNT];
         for _ in 0..300_000 {
             let mut packet = corpus[roll(corpus.len())].clone();

@@ -112,6 +112,7 @@ mod tests {
     use super::super::{Class, Packet, classify};
     use super::*;
     use crate::config::{PortConfig, PortId};
+    use crate::draws::draws;
     use smoltcp::wire::{Ipv4Cidr, Ipv6Address, Ipv6Cidr};
     use std::println;
     use std::vec::Vec;
@@ -151,11 +152,7 @@ mod tests {
     fn what_is_accepted_the_classifier_calls_transit_without_oddity() {
         let (seed, locals) = (7_u64, locals());
         println!("seed {seed}");
-        let mut state = seed;
-        let mut draw = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut draw = draws(seed);
         let interesting = [0, 1, 2, 6, 10, 17, 58, 59, 127, 128, 169, 192, 198, 203, 223, 224, 240, 254, 255];
         let (mut accepted, mut refused) = ([0_u32; 2], [0_u32; 2]);
         for round in 0..400_000 {

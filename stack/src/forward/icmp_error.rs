@@ -124,7 +124,7 @@ impl Router<'_> {
         Some(ETHERNET_HEADER + len)
     }
 
-    /// RFC 4443 §2.2: what was sent to one of our addresses is answered from it.
+    /// RFC 4443 §2.2: what was sent to one of our addresses is answered from it, unless it would leave its zone (RFC 4007 §9).
     fn error_source(
         &self,
         destination: Ipv6Address,
@@ -132,7 +132,8 @@ impl Router<'_> {
         ingress: PortId,
         peer: Ipv6Address,
     ) -> Option<Ipv6Address> {
-        if self.locals.v6.is_us(destination, ingress) {
+        let in_its_zone = egress == ingress || !destination.is_unicast_link_local();
+        if self.locals.v6.is_us(destination, ingress) && in_its_zone {
             return Some(destination);
         }
         self.locals.v6.source_for(egress, peer)

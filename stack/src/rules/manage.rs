@@ -25,6 +25,15 @@ impl Router<'_> {
         places.filter_map(|place| self.rules.view(place))
     }
 
+    /// How many of the rules in some of the table's places are in shadow, and how many are active. Cheaper than to look at them.
+    pub fn rule_states_at(&self, places: Range<usize>) -> (usize, usize) {
+        let states = places.filter_map(|place| self.rules.hot(place)).map(|hot| hot.state);
+        states.fold((0, 0), |(shadow, active), state| match state {
+            RuleState::Shadow => (shadow + 1, active),
+            RuleState::Active => (shadow, active + 1),
+        })
+    }
+
     /// The rule with this id.
     pub fn rule(&self, id: RuleId) -> Option<Rule> {
         self.rule_index(id).and_then(|index| self.rules.view(index))

@@ -344,6 +344,7 @@ impl defmt::Format for Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::draws::draws;
     use crate::{Anomaly, Direction, PortId, Posture};
     use std::println;
     use std::vec::Vec;
@@ -352,11 +353,7 @@ mod tests {
     fn the_key_of_a_frame_is_that_of_the_match_it_would_have() {
         let seed = 11_u64;
         println!("seed {seed}");
-        let mut state = seed;
-        let mut draw = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut draw = draws(seed);
         let fields = Default::default();
         let (port, direction, posture) = (PortId(1), Direction::Transit, Posture::Open);
         let class = ClassKey { reason: Anomaly::UdpLength, port, direction, posture, fields };

@@ -1,6 +1,6 @@
 //! From the first frames of a class to its rule: model calls, and the time until the rule acts, with the embedded model.
 
-use crate::rig::{Help, Rig};
+use crate::rig::Rig;
 use smoltcp::time::Instant;
 use stack::stats::Path;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) fn rows(quick: bool) {
 }
 
 fn one(frames: u64) {
-    let mut rig = Rig::new(Help::Rules);
+    let mut rig = Rig::new();
     let mut third = None;
     let began = std::time::Instant::now();
     for number in 0..frames {
@@ -33,7 +33,7 @@ fn one(frames: u64) {
         while began.elapsed() < due {
             rig.turn();
         }
-        rig.receive(number, true);
+        rig.receive(number);
         if number == 2 {
             third = Some(rig.now());
         }

@@ -6,28 +6,17 @@ use llm_slowpath::{Service, ServiceConfig};
 use pktgen::build::{Ipv4, tag};
 use smoltcp::time::{Duration, Instant};
 use stack::frame::FRAME_MAX;
-use stack::{Anomaly, FrameBuf, PortId, Posture, Rate, Router, RuleLimits, Verdict};
+use stack::{Anomaly, FrameBuf, PortId, Posture, Rate, Router, RuleLimits};
 use std::net::Ipv4Addr;
 use tests::Sim;
 use tests::bench::generous;
-use tests::frames::{self, ROUTER_0, SERVER, from_client};
+use tests::frames::{self, ROUTER_0, SERVER};
 use tests::storage::{SIZES, Sizes};
 
 /// Diverted frames that may wait, and as many that may be out.
 const ROOM: usize = 20_480;
 /// Senders of odd frames: neither gateways nor neighbours of the router's.
-pub(crate) const SENDERS: u64 = 64;
-
-/// What spares the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Help {
-    /// Nothing: each frame is asked about.
-    None,
-    /// Answers about classes are kept.
-    Cache,
-    /// Rules, and the cache while they are learnt.
-    Rules,
-}
+const SENDERS: u64 = 64;
 
 /// The router and its slow path.
 pub(crate) struct Rig {
@@ -38,17 +27,13 @@ pub(crate) struct Rig {
     start: std::time::Instant,
     out: Box<[u8; FRAME_MAX]>,
     buffer: Vec<u8>,
-    /// Priority-tagged, one of each sender; and a healthy frame.
+    /// Priority-tagged, one of each sender.
     odd: Vec<Vec<u8>>,
-    healthy: Vec<u8>,
-    /// Healthy frames that were forwarded.
-    pub(crate) forwarded: u64,
 }
 
 impl Rig {
     /// A router that knows nothing yet, with room for whatever its model can answer in time.
-    pub(crate) fn new(help: Help) -> Self {
-        let rules = help == Help::Rules;
+    pub(crate) fn new() -> Self {
         let mut sim = Sim::cold(
             |config| {
                 generous(config);
@@ -58,14 +43,12 @@ impl Rig {
                 config.limits.divert_deadline = Duration::from_millis(10);
                 (config.limits.divert_queue, config.limits.divert_outstanding) = (ROOM, ROOM);
                 config.limits.divert_per_source = ROOM;
-                config.rules = RuleLimits { concordance: if rules { 3 } else { 0 }, ..RuleLimits::default() };
             },
             Sizes { diverts: 2 * ROOM, transmit: 1_024, events: 0, ..SIZES },
         );
         sim.prime();
-        let concordance = if rules { 3 } else { 1 };
-        let cache = CacheConfig { concordance, waiting: ROOM, ..CacheConfig::default() };
-        let cache = (help != Help::None).then_some(cache);
+        let concordance = RuleLimits::default().concordance;
+        let cache = Some(CacheConfig { concordance, waiting: ROOM, ..CacheConfig::default() });
         let config = ServiceConfig { cache, queue: ROOM, replies: 2 * ROOM, ..ServiceConfig::default() };
         let service =
             Service::start(Embedded::new().expect("the embedded models load"), config).expect("a thread");
@@ -84,8 +67,6 @@ impl Rig {
             out: Box::new([0; FRAME_MAX]),
             buffer: Vec::new(),
             odd,
-            healthy: from_client(&frames::udp(&frames::transit(), 9, &[7; 18])),
-            forwarded: 0,
         }
     }
 
@@ -94,13 +75,11 @@ impl Rig {
     }
 
     /// Receives a frame.
-    pub(crate) fn receive(&mut self, number: u64, odd: bool) {
+    pub(crate) fn receive(&mut self, number: u64) {
         let now = self.now();
-        let frame = if odd { &self.odd[(number % SENDERS) as usize] } else { &self.healthy };
         self.buffer.clear();
-        self.buffer.extend_from_slice(frame);
-        let verdict = self.router.handle_frame(now, PortId(0), &mut FrameBuf::new(&mut self.buffer));
-        self.forwarded += u64::from(!odd && matches!(verdict, Verdict::Forward { .. }));
+        self.buffer.extend_from_slice(&self.odd[(number % SENDERS) as usize]);
+        let _ = self.router.handle_frame(now, PortId(0), &mut FrameBuf::new(&mut self.buffer));
     }
 
     /// What an owner loop does between frames.

@@ -1,8 +1,9 @@
 //! ICMP and ICMPv6 errors about any bytes: each is well-formed, is allowed at all, and quotes what was received.
 
 use super::{Input, SMALL};
-use crate::{Sim, errors, frames};
+use crate::{Sim, frames};
 use pktgen::build::{ethernet, internet_checksum, protocol, seal_ipv4, seal_segment};
+use pktgen::oracle::judge_error;
 use smoltcp::time::Duration;
 use stack::{Action, Origin, Rate};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -96,7 +97,7 @@ fn judge(sim: &mut Sim, cause: Cause, frame: &[u8]) {
             continue;
         }
         count += 1;
-        if let Err(fault) = errors::judge(&world, frame, &sent) {
+        if let Err(fault) = judge_error(&world, frame, (sent.port, &sent.bytes)) {
             panic!("{fault}: {cause:?}\nabout {frame:02x?}\nsent {:02x?}", sent.bytes);
         }
     }

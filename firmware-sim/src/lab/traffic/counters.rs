@@ -2,7 +2,7 @@
 //!
 //! Read first: RFC 2011 and `/proc/net/snmp`. A kernel that got a wrong frame counts it here.
 
-use crate::lab::namespace::Host;
+use crate::lab::netns::Namespace;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -118,11 +118,11 @@ counters! {
 }
 
 impl KernelCounters {
-    /// Reads them in `host`'s namespace.
+    /// Reads them in a host's namespace.
     ///
     /// # Errors
     /// `/proc` is not there.
-    pub(in crate::lab) fn read(host: &Host) -> io::Result<Self> {
+    pub fn read(host: &Namespace) -> io::Result<Self> {
         let (text, snmp6) = host.run(|| {
             let snmp = fs::read_to_string("/proc/thread-self/net/snmp")?;
             let netstat = fs::read_to_string("/proc/thread-self/net/netstat")?;
@@ -209,10 +209,10 @@ mod tests {
     #[test]
     fn the_kernel_counts_good_and_wrong_packets_apart() {
         let Some(cable) = Cable::plug() else { return };
-        let before = KernelCounters::read(&cable.second).unwrap();
+        let before = KernelCounters::read(cable.second.namespace()).unwrap();
         let plan = EchoPlan::burst(Cable::SECOND, 5);
         assert!(icmp::spawn_echo(&cable.first, plan, Stop::default()).unwrap().join().is_clean());
-        let good = KernelCounters::read(&cable.second).unwrap().since(&before);
+        let good = KernelCounters::read(cable.second.namespace()).unwrap().since(&before);
         assert_eq!((good.icmp_in_echos, good.malformed()), (5, 0), "{good:?}");
 
         // The same kernel gets an ICMP timestamp reply with a wrong checksum, and one with the right one.
@@ -226,7 +226,7 @@ mod tests {
             let _ = sender.send(&frame).unwrap();
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
-        let bad = KernelCounters::read(&cable.second).unwrap().since(&before).since(&good);
+        let bad = KernelCounters::read(cable.second.namespace()).unwrap().since(&before).since(&good);
         assert_eq!((bad.icmp_in_timestamp_reps, bad.icmp_in_csum_errors), (1, 1), "{bad:?}");
         assert_eq!(bad.malformed(), 1);
 
@@ -235,11 +235,11 @@ mod tests {
         frame.extend(Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2).octets());
         frame.extend(Cable::SECOND_V6.octets());
         frame.extend([129, 0, 0, 0, 0, 0, 0, 0]);
-        let before = KernelCounters::read(&cable.second).unwrap();
+        let before = KernelCounters::read(cable.second.namespace()).unwrap();
         let _ = sender.send(&frame).unwrap();
         let plan = EchoPlan::burst(Cable::SECOND_V6, 5);
         assert!(icmp::spawn_echo(&cable.first, plan, Stop::default()).unwrap().join().is_clean());
-        let seen = KernelCounters::read(&cable.second).unwrap().since(&before);
+        let seen = KernelCounters::read(cable.second.namespace()).unwrap().since(&before);
         assert_eq!((seen.icmp6_in_echos, seen.icmp6_in_csum_errors, seen.malformed()), (5, 1, 1), "{seen:?}");
     }
 }

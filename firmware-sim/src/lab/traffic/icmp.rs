@@ -81,6 +81,6 @@ mod tests {
         std::thread::sleep(Duration::from_millis(200));
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         let counts = running.join();
-        assert!(counts.sent >= 2 && counts.received == 0 && !counts.first_answered, "{counts:?}");
+        assert!(counts.sent >= 1 && counts.received == 0 && !counts.first_answered, "{counts:?}");
     }
 }

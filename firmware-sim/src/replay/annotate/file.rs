@@ -52,11 +52,11 @@ impl fmt::Display for Annotated {
 
 /// What came of the file, to be read when its writer has been dropped.
 #[derive(Debug, Clone, Default)]
-pub(in crate::replay) struct SharedAnnotated(Arc<Mutex<Annotated>>);
+pub(crate) struct SharedAnnotated(Arc<Mutex<Annotated>>);
 
 impl SharedAnnotated {
     /// Whoever panicked has left whole numbers.
-    pub(in crate::replay) fn lock(&self) -> MutexGuard<'_, Annotated> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Annotated> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

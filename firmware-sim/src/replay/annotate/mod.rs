@@ -7,7 +7,7 @@ mod acting;
 mod file;
 
 pub use file::Annotated;
-pub(super) use file::SharedAnnotated;
+pub(crate) use file::SharedAnnotated;
 
 use super::stamp::{InHand, Stamp};
 use crate::watch::{Judged, Watch, verdict_name};
@@ -44,7 +44,7 @@ struct Pending {
 }
 
 /// Writes the file.
-pub(super) struct Annotator {
+pub(crate) struct Annotator {
     file: NotedFile,
     stamp: Arc<Stamp>,
     /// Names of the capture's files, and of the backends.
@@ -69,7 +69,7 @@ impl Annotator {
     ///
     /// # Errors
     /// The file system's.
-    pub(super) fn create(
+    pub(crate) fn create(
         path: &Path,
         ports: &[String],
         files: Vec<String>,
@@ -96,7 +96,7 @@ impl Annotator {
     }
 
     /// What will have come of the file.
-    pub(super) fn outcome(&self) -> SharedAnnotated {
+    pub(crate) fn outcome(&self) -> SharedAnnotated {
         self.file.outcome()
     }
 

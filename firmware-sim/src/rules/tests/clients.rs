@@ -114,9 +114,27 @@ fn rules_are_imported_listed_pinned_revoked_and_flushed() {
     assert_eq!(owner.ask(Request::Flush).flushed, Some(197));
     assert_eq!(owner.ask(Request::List).rules.unwrap().len(), 1);
     // What was exported comes back; the pinned rule is there already.
-    let imported = owner.ask(Request::Import { document }).imported.unwrap();
-    assert_eq!((imported.installed.len(), imported.refused.len()), (197, 1));
-    assert!(imported.refused[0].problem.problem.contains("the same rule"), "{imported:?}");
+    let again = || owner.ask(Request::Import { document: document.clone() });
+    let imported = again().imported.unwrap();
+    assert_eq!((imported.installed.len(), &imported.refused[..]), (197, &[][..]));
+    assert_eq!(imported.there_already, [1], "the first one was pinned");
+    let answer = again();
+    let imported = answer.imported.unwrap();
+    assert!(answer.ok && imported.installed.is_empty() && imported.refused.is_empty(), "{imported:?}");
+    assert_eq!(imported.there_already, (1..=198).collect::<Vec<_>>());
+    // One that would do something else, and one that would be pinned, are not.
+    let other = RuleForm { sample_one_in: 8, priority: 1, ..option_rule(9) };
+    let pinned = RuleForm { pinned: true, ..option_rule(10) };
+    let answer = owner.ask(import(&[other, option_rule(9), pinned]));
+    let imported = answer.imported.unwrap();
+    assert_eq!((answer.ok, &imported.there_already[..]), (false, &[2][..]));
+    assert_eq!(imported.refused.iter().map(|refused| refused.rule).collect::<Vec<_>>(), [1, 3]);
+    assert!(imported.refused[0].problem.problem.contains("ranks higher"), "{imported:?}");
+    // People are told.
+    let (file, path) = (folder.file("again.json"), &owner.path);
+    fs::write(&file, &document).unwrap();
+    let (_, told) = ask(&Ask::Import(file), Some(path)).unwrap();
+    assert_eq!(told, "0 rules installed, 0 expired, 0 refused, 198 there already\n");
     let path = owner.path.clone();
     owner.end();
     assert!(!path.exists(), "the socket goes with the router");

@@ -3,9 +3,9 @@
 //! It shares no code with the router. Read first: RFC 4443 §2.2, §2.4, §3.
 
 use super::require;
-use crate::outgoing::{well_formed, word};
-use crate::sim::Sent;
-use pktgen::World;
+use crate::oracle::outgoing::{well_formed, word};
+use crate::world::World;
+use stack::PortId;
 use std::net::Ipv6Addr;
 
 const ICMPV6: u8 = 58;
@@ -22,14 +22,14 @@ fn address(packet: &[u8], at: usize) -> Ipv6Addr {
 ///
 /// # Errors
 /// Why it should not have been sent so, or not at all.
-pub(super) fn judge(world: &World, frame: &[u8], sent: &Sent) -> Result<(), String> {
-    let egress = world.ports.get(sent.port.index()).ok_or("no such port")?;
-    well_formed(&sent.bytes, egress.mtu)?;
-    let (about, error) = (&frame[14..], &sent.bytes[14..]);
+pub(super) fn judge(world: &World, frame: &[u8], (port, sent): (PortId, &[u8])) -> Result<(), String> {
+    let egress = world.ports.get(port.index()).ok_or("no such port")?;
+    well_formed(sent, egress.mtu)?;
+    let (about, error) = (&frame[14..], &sent[14..]);
     require(error[6] == ICMPV6, "not plain ICMPv6")?;
     require(error.len() <= LONGEST_ERROR, "longer than 1280 bytes (§2.4(c))")?;
     let from = address(error, 8);
-    let ours = |a: Ipv6Addr| world.ports.iter().any(|p| p.ipv6 == a || pktgen::world::link_local(p.mac) == a);
+    let ours = |a: Ipv6Addr| world.ports.iter().any(|p| p.ipv6 == a || crate::world::link_local(p.mac) == a);
     require(ours(from), "not from the router (§2.2)")?;
     require(error[24..40] == about[8..24], "not to the source")?;
     let unused = match (error[40], error[41]) {

@@ -3,9 +3,9 @@
 //! It shares no code with the router. Read first: RFC 1812 §4.3.2; RFC 792.
 
 use super::require;
-use crate::outgoing::{well_formed, word};
-use crate::sim::Sent;
-use pktgen::World;
+use crate::oracle::outgoing::{well_formed, word};
+use crate::world::World;
+use stack::PortId;
 use std::net::Ipv4Addr;
 
 fn address(packet: &[u8], at: usize) -> Ipv4Addr {
@@ -16,10 +16,10 @@ fn address(packet: &[u8], at: usize) -> Ipv4Addr {
 ///
 /// # Errors
 /// Why it should not have been sent so, or not at all.
-pub(super) fn judge(world: &World, frame: &[u8], sent: &Sent) -> Result<(), String> {
-    let egress = world.ports.get(sent.port.index()).ok_or("no such port")?;
-    well_formed(&sent.bytes, egress.mtu)?;
-    let (about, error) = (&frame[14..], &sent.bytes[14..]);
+pub(super) fn judge(world: &World, frame: &[u8], (port, sent): (PortId, &[u8])) -> Result<(), String> {
+    let egress = world.ports.get(port.index()).ok_or("no such port")?;
+    well_formed(sent, egress.mtu)?;
+    let (about, error) = (&frame[14..], &sent[14..]);
     require(error[0] == 0x45 && error[9] == 1, "not plain ICMP")?;
     require(error.len() <= 576, "longer than 576 bytes (§4.3.2.3)")?;
     require(error[1] >> 6 == 3, "precedence is neither 6 nor 7 (§4.3.2.5)")?;
@@ -27,7 +27,7 @@ pub(super) fn judge(world: &World, frame: &[u8], sent: &Sent) -> Result<(), Stri
     require(error[16..20] == about[12..16], "not to the source")?;
     let unused = match error[20..22] {
         [3, 4] => &error[24..26],
-        [3, 0..=3] | [11, 0] => &error[24..28],
+        [3, 0..=3 | 13] | [11, 0 | 1] => &error[24..28],
         [12, 0] => &error[25..28],
         _ => return Err(format!("type {} code {}", error[20], error[21])),
     };
@@ -35,7 +35,8 @@ pub(super) fn judge(world: &World, frame: &[u8], sent: &Sent) -> Result<(), Stri
     let (quote, header) = (&error[28..], usize::from(about[0] & 15) * 4);
     let least = header + 8;
     require(about.starts_with(quote), "the quote is not what was received (§4.3.2.3)")?;
-    require(quote.len() >= about.len().min(least), "less than the header and 64 bits (§4.3.2.3)")?;
+    let whole = about.len().min(word(about, 2).max(header));
+    require(quote.len() >= whole.min(least), "less than the header and 64 bits (§4.3.2.3)")?;
     require(quote.len() <= word(about, 2).max(least), "padding is quoted")?;
     // RFC 1812 §4.3.2.7: about what there is never an error.
     require(frame[0] & 1 == 0, "about a link-layer broadcast or multicast")?;

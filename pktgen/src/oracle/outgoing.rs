@@ -1,9 +1,9 @@
 //! What any IP frame must be that the router makes or repairs: well-formed, and what is injected from host to host.
 //!
-//! Checksums are `pktgen`'s, so nothing here runs the router's code.
+//! Checksums are this crate's own: nothing here runs the router's code.
 //! Read first: RFC 1812 §4.2.2, §5.2.2; RFC 8200 §3, §4.3; RFC 4443 §2.1, §2.3.
 
-use pktgen::build::{adds_up, protocol, segment_checksum};
+use crate::build::{adds_up, protocol, segment_checksum};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Source and destination of a packet.
@@ -16,11 +16,11 @@ pub struct Ends {
 }
 
 /// `Err(what)` unless it holds.
-pub(crate) fn require(holds: bool, what: &str) -> Result<(), String> {
+pub(super) fn require(holds: bool, what: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
-pub(crate) fn word(bytes: &[u8], at: usize) -> usize {
+pub(super) fn word(bytes: &[u8], at: usize) -> usize {
     usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]))
 }
 
@@ -99,7 +99,7 @@ fn ipv6(packet: &[u8]) -> Result<Ends, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pktgen::build::{Extension, Ipv4, Ipv6, ethernet, ethertype, icmp, icmpv6};
+    use crate::build::{Extension, Ipv4, Ipv6, ethernet, ethertype, icmp, icmpv6};
 
     const MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 2, 2], [2, 0, 0, 0, 2, 1]];
 

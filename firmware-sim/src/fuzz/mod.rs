@@ -1,0 +1,125 @@
+//! `softrouter fuzz`: frames of a stream at a router in memory with every law checked, into a file, or at another device.
+//!
+//! Read in this order: `setup.rs` (a router's settings), `bench.rs` (the router and what is done to it), `laws.rs`,
+//! `forwarded.rs` and `sent.rs` (what must hold), `act.rs` and `answers.rs` (what comes beside frames), `life.rs` (a
+//! stretch of the stream), `memory.rs` (one after another), `shrink.rs` and `case.rs` (what is left of a violation).
+
+mod act;
+mod answers;
+mod args;
+mod bench;
+mod case;
+mod forwarded;
+mod heard;
+mod invariant;
+mod laws;
+mod life;
+mod memory;
+mod progress;
+mod report;
+mod sent;
+mod setup;
+mod shrink;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use args::FuzzArgs;
+pub use invariant::{Invariant, Violation};
+pub use memory::replay_case;
+pub use report::{AnswerLine, Found, FuzzReport, LawLine, ReasonLine};
+
+use crate::replay::{ReadError, load};
+use pktgen::stream::{PlanError, Rate, Sample};
+use pktgen::{Stream, StreamMix, StreamPlan, World};
+use stack::Posture;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+/// Frames of captures that are kept as samples.
+const SAMPLES: usize = 100_000;
+
+/// What to make, and for how long.
+#[derive(Debug, Clone)]
+pub struct FuzzPlan {
+    /// Names the frames, the routers' settings and all that is done beside.
+    pub seed: u64,
+    /// What frames are made of.
+    pub mix: StreamMix,
+    /// Captures whose frames are mutated.
+    pub corpus: Vec<PathBuf>,
+    /// Ports with a host behind each, from 2 to 15.
+    pub ports: u8,
+    /// The posture of all routers; `None`: any.
+    pub posture: Option<Posture>,
+    /// Ends after so many frames.
+    pub frames: Option<u64>,
+    /// Ends after so many seconds.
+    pub seconds: Option<f64>,
+    /// Ends once every reason was seen so many times.
+    pub until: Option<u64>,
+    /// Threads.
+    pub threads: usize,
+    /// Frames a second: of virtual time in memory.
+    pub pps: u64,
+    /// The folder that cases are written to.
+    pub cases: PathBuf,
+}
+
+impl FuzzPlan {
+    /// The mix as it is given on the command line.
+    fn mix_text(&self) -> String {
+        let StreamMix { traffic, varied, odd, near_miss, mutant, captured, sequence } = self.mix;
+        format!(
+            "traffic={traffic},varied={varied},odd={odd},near_miss={near_miss},mutant={mutant},captured={captured},\
+             sequence={sequence}"
+        )
+    }
+}
+
+/// Why nothing was fuzzed.
+#[derive(Debug, thiserror::Error)]
+pub enum FuzzError {
+    /// No stream can be made.
+    #[error("{0}\n  remedy: see `softrouter fuzz --help` about --mix, --ports and --corpus")]
+    Plan(#[from] PlanError),
+    /// A capture cannot be read.
+    #[error(transparent)]
+    Corpus(#[from] ReadError),
+    /// A file cannot be written.
+    #[error("{}: {source}\n  remedy: name a file or folder that can be written", path.display())]
+    Output {
+        /// Which.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A file is no case.
+    #[error("{}: {problem}\n  remedy: name a file that `softrouter fuzz` wrote", path.display())]
+    Case {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The stream of this plan in this world.
+fn stream(plan: &FuzzPlan, world: World) -> Result<Stream, FuzzError> {
+    let frames = load(&plan.corpus, SAMPLES)?;
+    let hosts = world.ports.iter().filter(|port| !port.hosts.is_empty()).count().max(1);
+    let samples = frames.into_iter().enumerate();
+    let samples = samples.map(|(at, bytes)| Sample { port: (at % hosts) as u8, bytes }).collect();
+    let rate = Rate::PacketsPerSecond(plan.pps);
+    let plan = StreamPlan { seed: plan.seed, mix: plan.mix, samples, rate, ..StreamPlan::default() };
+    Ok(Stream::new(world, plan)?)
+}
+
+/// Fuzzes in memory until an end of the plan is reached, `stop` is set, or a law is broken.
+///
+/// # Errors
+/// See [`FuzzError`].
+pub fn run(plan: &FuzzPlan, stop: &AtomicBool) -> Result<FuzzReport, FuzzError> {
+    memory::run(plan, stop)
+}
