@@ -351,10 +351,10 @@ pub struct MeasureArgs {
     /// Backends with thresholds and prices, budget and values from this file, as for lab.
     #[arg(long, value_name = "FILE", conflicts_with = "backends")]
     pub slow_path: Option<PathBuf>,
-    /// Where RFCs leave a choice.
+    /// What the router does where RFCs leave a choice.
     #[arg(long, value_enum, default_value_t = Posture::Balanced)]
     pub posture: Posture,
-    /// Of the generated frames.
+    /// Seed of the generated frames.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// About 40 seconds instead of four minutes: fewer and shorter measurements.

@@ -11,6 +11,7 @@ use firmware_sim::lab::privilege::enter_unprivileged;
 use firmware_sim::lab::run::LabPlan;
 use firmware_sim::measure::compare::{Comparison, read};
 use firmware_sim::measure::{self, MeasurePlan, Section};
+use firmware_sim::output::{Output, distinct};
 use firmware_sim::prompt_command::{self, PromptPlan};
 use firmware_sim::replay::{self, Pace, ReplayPlan};
 use firmware_sim::rules::client::{Ask, ask};
@@ -20,7 +21,6 @@ use firmware_sim::slow_path::SlowPathPlan;
 use firmware_sim::{anomalies, config, lab, recording, run};
 use llm_slowpath::prompt::{Detail, PromptOptions};
 use llm_slowpath::{BackendSpec, PingTask};
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,8 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The run went to its end, but healthy traffic was lost, an invariant is broken, a backend did not answer, a replay
-/// differs, or a router refused what it was asked.
+/// The run went to its end, but healthy traffic was lost, an invariant or a law is broken, a backend did not answer, a file
+/// could not be read to its end, a replay differs, a part was not measured, a figure became worse, or a router refused what it
+/// was asked.
 const FAILED: u8 = 1;
 /// It could not run at all.
 const UNUSABLE: u8 = 2;
@@ -61,13 +62,7 @@ fn main() -> ExitCode {
             }
             finish(run_lab(&args))
         }
-        Command::Measure(args) => {
-            // As for the lab, which its pings run in; it does without if it must, and says so.
-            if let Err(refused) = enter_unprivileged() {
-                eprintln!("{refused}");
-            }
-            finish(run_measure(args))
-        }
+        Command::Measure(args) => finish(run_measure(args)),
         Command::Exam(args) => finish(run_exam(args)),
         Command::Replay(args) => finish(run_replay(args)),
         Command::ReplayRecording(args) => finish(replay_recording(&args)),
@@ -135,6 +130,18 @@ fn run_lab(args: &LabArgs) -> Result<bool, Box<dyn std::error::Error>> {
 }
 
 fn run_replay(args: ReplayArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    let read: Vec<&Path> = args.files.iter().chain(&args.config).map(PathBuf::as_path).collect();
+    distinct(
+        &read,
+        &[
+            ("--json", args.json.as_deref()),
+            ("--write", args.write.as_deref()),
+            ("--eve", args.logs.eve.as_deref()),
+            ("--weird", args.logs.weird.as_deref()),
+            ("--decision-log", args.decision_log.as_deref()),
+            ("--transcript", args.transcript.as_deref()),
+        ],
+    )?;
     let json = Output::create("--json", args.json.as_deref())?;
     let longest_gap = args.max_gap.map(Duration::try_from_secs_f64).transpose()?;
     let plan = ReplayPlan {
@@ -170,6 +177,14 @@ fn run_measure(args: MeasureArgs) -> Result<bool, Box<dyn std::error::Error>> {
         .as_deref()
         .map(|files| files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>());
     let runs = runs.transpose()?;
+    let inputs: Vec<&Path> =
+        args.compare.iter().flatten().chain(&args.slow_path).map(PathBuf::as_path).collect();
+    let outputs = [
+        ("--json", args.json.as_deref()),
+        ("--html", args.html.as_deref()),
+        ("--write", args.write.as_deref()),
+    ];
+    distinct(&inputs, &outputs)?;
     let json = Output::create("--json", args.json.as_deref())?;
     let html = Output::create("--html", args.html.as_deref())?;
     if let Some([a, b]) = runs.as_deref() {
@@ -195,14 +210,26 @@ fn run_measure(args: MeasureArgs) -> Result<bool, Box<dyn std::error::Error>> {
     if args.peers {
         plan.sections.insert(Section::Peers);
     }
+    if plan.write.is_some() && !plan.sections.contains(&Section::Mixed) {
+        return Err("--write keeps the frames of the part mixed, which is not among those to be measured\n  remedy: add mixed to \
+                    --only, or leave --write out"
+            .into());
+    }
+    // As for the lab, which the pings run in; where that is refused they do without, and say so.
+    if [Section::Pings, Section::Peers].iter().any(|section| plan.sections.contains(section))
+        && let Err(refused) = enter_unprivileged()
+    {
+        eprintln!("{refused}");
+    }
     let report = measure::run(&plan, &stop_flag())?;
     let _ = write!(std::io::stdout(), "{report}");
     json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
     html.write(&report.html())?;
-    Ok(report.failures.is_empty())
+    Ok(report.failures.is_empty() && report.not_measured.is_empty())
 }
 
 fn replay_recording(args: &ReplayRecordingArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    distinct(&[&args.recording], &[("--json", args.json.as_deref())])?;
     let json = Output::create("--json", args.json.as_deref())?;
     let report = recording::replay(&args.recording)?;
     let _ = write!(std::io::stdout(), "{report}");
@@ -219,11 +246,23 @@ fn run_fuzz(args: &FuzzArgs) -> Result<bool, Box<dyn std::error::Error>> {
         let _ = writeln!(std::io::stdout(), "{}: {told}", case.display());
         return Ok(broken.is_none());
     }
+    let corpus: Vec<&Path> = args.corpus.iter().map(PathBuf::as_path).collect();
+    distinct(&corpus, &[("--json", args.json.as_deref()), ("--write", args.write.as_deref())])?;
     let json = Output::create("--json", args.json.as_deref())?;
-    let report = fuzz::run(&FuzzPlan::from(args), &stop_flag())?;
-    let _ = write!(std::io::stdout(), "{report}");
-    json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
-    Ok(report.success)
+    let (plan, stop) = (FuzzPlan::from(args), stop_flag());
+    let (text, document, success) = if let Some(file) = &args.write {
+        let report = fuzz::write(&plan, file, &stop)?;
+        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success)
+    } else if let Some(target) = args.target() {
+        let report = fuzz::target(&plan, &target, &stop)?;
+        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success)
+    } else {
+        let report = fuzz::run(&plan, &stop)?;
+        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success)
+    };
+    let _ = write!(std::io::stdout(), "{text}");
+    json.write(&(document + "\n"))?;
+    Ok(success)
 }
 
 fn run_exam(args: ExamArgs) -> Result<bool, Box<dyn std::error::Error>> {
@@ -296,24 +335,6 @@ fn ask_about_rules(args: RulesArgs) -> Result<bool, Box<dyn std::error::Error>> 
         eprint!("softrouter: {shown}");
     }
     Ok(answer.ok)
-}
-
-/// A file to write into at the end; made at the start, so that a wrong path costs no run.
-struct Output<'a>(Option<(&'static str, &'a Path, File)>);
-
-impl<'a> Output<'a> {
-    fn create(option: &'static str, path: Option<&'a Path>) -> Result<Self, String> {
-        let Some(path) = path else { return Ok(Self(None)) };
-        let hint = "name a file in a folder that exists";
-        let file =
-            File::create(path).map_err(|error| format!("{option} {}: {error}: {hint}", path.display()))?;
-        Ok(Self(Some((option, path, file))))
-    }
-
-    fn write(self, text: &str) -> Result<(), String> {
-        let Some((option, path, mut file)) = self.0 else { return Ok(()) };
-        file.write_all(text.as_bytes()).map_err(|error| format!("{option} {}: {error}", path.display()))
-    }
 }
 
 fn finish<E: std::fmt::Display>(result: Result<bool, E>) -> ExitCode {

@@ -170,4 +170,8 @@ fn an_error_about_a_packet_to_a_link_local_address_carries_it_into_no_other_zone
     let [error] = &sim.transmitted()[..] else { panic!("one error") };
     let right = frames_v6::error_to(1, (far.ipv6, server.ipv6, server.mac), (1, 4, 0), &packet);
     assert_eq!((error.port, &error.bytes), (PortId(1), &right));
+    // The local host's reply has no other source, so it stays.
+    let request = frames_v6::icmp(&Ipv6::new(server.ipv6, near.link_local()), 128, 0, [0, 1, 0, 1], b"echo");
+    assert_eq!(sim.send(0, &frames_v6::from_client(&request)), Verdict::Deliver);
+    assert_eq!((sim.transmitted(), sim.router.stats().originated_lost), (vec![], 1));
 }

@@ -8,6 +8,7 @@
 mod flood;
 mod load;
 
+use firmware_sim::median::median;
 use firmware_sim::peers::{Echo, Fabric, Failure, PeerPlan, SetUp, measure as measure_peers, micros, pin};
 use load::Ended;
 use std::process::Command;
@@ -116,10 +117,9 @@ fn measure(set_up: &SetUp, seconds: u32) -> Result<Sample, Failure> {
     Ok(Sample { tcp, udp, rtt: [micros(&times, 0.5), micros(&times, 0.99)] })
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// There is a round.
+fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    median(values).unwrap_or(f64::NAN)
 }
 
 type Column = fn(&Sample) -> f64;
@@ -136,7 +136,7 @@ fn report(subjects: &[Subject]) {
         println!("{title:<22} {:>10} {:>12} {:>12}", "median", "to bare", "to kernel");
         for subject in subjects {
             let ratio = |to: &Subject| {
-                median(subject.samples.iter().zip(&to.samples).map(|(ours, theirs)| {
+                middle(subject.samples.iter().zip(&to.samples).map(|(ours, theirs)| {
                     let ratio = column(ours) / column(theirs);
                     if more_is_better { ratio } else { 1.0 / ratio }
                 }))
@@ -144,7 +144,7 @@ fn report(subjects: &[Subject]) {
             println!(
                 "  {:<20} {:>10.2} {:>12.3} {:>12.3}",
                 subject.name,
-                median(subject.samples.iter().map(column)),
+                middle(subject.samples.iter().map(column)),
                 ratio(&subjects[if subject.name.ends_with("offload") { 3 } else { 1 }]),
                 ratio(&subjects[0])
             );

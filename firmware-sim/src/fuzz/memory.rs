@@ -57,7 +57,7 @@ pub(super) fn fuzz(
     stop: &AtomicBool,
     prepare: impl Fn(&mut Bench) + Copy + Sync,
 ) -> Result<FuzzReport, FuzzError> {
-    let stream = stream(plan, super::setup::world(plan.ports))?;
+    let stream = stream(plan, super::setup::world(plan.ports), plan.ports)?;
     let source = Source { stream, seed: plan.seed, ports: plan.ports, posture: plan.posture };
     let shared =
         Shared { next: AtomicU64::new(0), done: AtomicBool::new(false), sum: Mutex::new(Sum::default()) };

@@ -2,13 +2,16 @@
 //!
 //! Read in this order: `setup.rs` (a router's settings), `bench.rs` (the router and what is done to it), `laws.rs`,
 //! `forwarded.rs` and `sent.rs` (what must hold), `act.rs` and `answers.rs` (what comes beside frames), `life.rs` (a
-//! stretch of the stream), `memory.rs` (one after another), `shrink.rs` and `case.rs` (what is left of a violation).
+//! stretch of the stream), `memory.rs` (one after another), `shrink.rs` and `case.rs` (what is left of a violation);
+//! then `file.rs`, and `device/mod.rs` (another device).
 
 mod act;
 mod answers;
 mod args;
 mod bench;
 mod case;
+mod device;
+mod file;
 mod forwarded;
 mod heard;
 mod invariant;
@@ -25,12 +28,16 @@ mod tally;
 mod tests;
 
 pub use args::FuzzArgs;
+pub use device::{Asked, Attribution, PeerAddress, Row, Stopped, TargetPlan, TargetReport, target};
+pub use file::{WriteReport, write};
 pub use invariant::{Invariant, Violation};
 pub use memory::replay_case;
 pub use report::{AnswerLine, Found, FuzzReport, LawLine, ReasonLine};
 
+use crate::port::tap::TapError;
 use crate::replay::{ReadError, load};
-use pktgen::stream::{PlanError, Rate, Sample};
+use pktgen::oracle::Judgement;
+use pktgen::stream::{Made, PlanError, Rate, Sample};
 use pktgen::{Stream, StreamMix, StreamPlan, World};
 use stack::Posture;
 use std::io;
@@ -95,6 +102,29 @@ pub enum FuzzError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// There is no such interface, or it cannot be used.
+    #[error(transparent)]
+    Tap(#[from] TapError),
+    /// The same, of an interface that is no TAP, or one that somebody holds.
+    #[error("{name}: {source}\n  remedy: name an interface of this namespace or a new TAP, and run as root")]
+    Interface {
+        /// Which.
+        name: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The device was never heard.
+    #[error(
+        "{name}: no answer from {peer} to ARP, Neighbour Discovery or echo requests\n  remedy: give the device one of these addresses, or name its own with --peer-ip: {asked}"
+    )]
+    Silent {
+        /// The interface.
+        name: String,
+        /// The device's hardware address.
+        peer: String,
+        /// What was asked for.
+        asked: String,
+    },
     /// A file is no case.
     #[error("{}: {problem}\n  remedy: name a file that `softrouter fuzz` wrote", path.display())]
     Case {
@@ -105,15 +135,25 @@ pub enum FuzzError {
     },
 }
 
-/// The stream of this plan in this world.
-fn stream(plan: &FuzzPlan, world: World) -> Result<Stream, FuzzError> {
+/// The stream of this plan in this world,
+/// in which samples come from the hosts behind the first `hosts` ports.
+fn stream(plan: &FuzzPlan, world: World, hosts: u8) -> Result<Stream, FuzzError> {
     let frames = load(&plan.corpus, SAMPLES)?;
-    let hosts = world.ports.iter().filter(|port| !port.hosts.is_empty()).count().max(1);
+    let hosts = usize::from(hosts.max(1));
     let samples = frames.into_iter().enumerate();
     let samples = samples.map(|(at, bytes)| Sample { port: (at % hosts) as u8, bytes }).collect();
     let rate = Rate::PacketsPerSecond(plan.pps);
     let plan = StreamPlan { seed: plan.seed, mix: plan.mix, samples, rate, ..StreamPlan::default() };
     Ok(Stream::new(world, plan)?)
+}
+
+/// What a router ought to see in a frame: a reason, `healthy`, or `foreign` (it is for another station).
+fn reason(stream: &Stream, made: &Made, frame: &[u8]) -> &'static str {
+    match stream.judgement(made, frame) {
+        Judgement::Foreign => "foreign",
+        Judgement::Healthy => "healthy",
+        Judgement::Anomaly(anomaly) => anomaly.name(),
+    }
 }
 
 /// Fuzzes in memory until an end of the plan is reached, `stop` is set, or a law is broken.

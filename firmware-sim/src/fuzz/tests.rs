@@ -97,7 +97,7 @@ fn a_panic_is_a_violation_like_any_other() {
 #[test]
 fn a_false_claim_about_a_frame_is_a_violation() {
     let source = life::Source {
-        stream: stream(&plan(1, ""), setup::world(3)).unwrap(),
+        stream: stream(&plan(1, ""), setup::world(3), 3).unwrap(),
         seed: 7,
         ports: 3,
         posture: None,

@@ -3,7 +3,7 @@
 //! Read first: `man 7 packet`. It shares nothing with the router: its bytes come from the host's kernel.
 
 use super::namespace::Host;
-use super::sys;
+use crate::port::{filled, packet_address, was_sent_here};
 use nix::libc;
 use pcap_file::pcap::{PcapPacket, PcapWriter};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -36,7 +36,7 @@ impl Capture {
         let socket = host.run(move || {
             let everything = Protocol::from(i32::from((libc::ETH_P_ALL as u16).to_be()));
             let socket = Socket::new(Domain::PACKET, Type::RAW, Some(everything))?;
-            socket.bind(&sys::packet_address(index))?;
+            socket.bind(&packet_address(index))?;
             socket.set_recv_buffer_size(BUFFER)?;
             socket.set_read_timeout(Some(Duration::from_millis(50)))?;
             Ok::<_, io::Error>(socket)
@@ -66,9 +66,9 @@ fn record(socket: &Socket, mut writer: PcapWriter<BufWriter<File>>, stop: &Atomi
     loop {
         let stopping = stop.load(Ordering::Relaxed);
         match socket.recv_from(&mut buffer) {
-            Ok((_, from)) if sys::was_sent_here(&from) => {}
+            Ok((_, from)) if was_sent_here(&from) => {}
             Ok((len, _)) => {
-                let bytes = sys::filled(&buffer[..len]);
+                let bytes = filled(&buffer[..len]);
                 let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 writer.write_packet(&PcapPacket::new(at, len as u32, bytes)).map_err(io::Error::other)?;
                 frames += 1;

@@ -1,44 +1,13 @@
-//! The lab's unsafe calls: packet sockets' addresses, path MTUs, and a child that dies with its parent.
+//! The lab's unsafe calls: path MTUs, and a child that dies with its parent.
 
 use nix::libc;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use socket2::{SockAddr, SockAddrStorage};
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-
-/// The address of an interface for `bind` on a packet socket. Protocol 0: it sends, and receives nothing.
-pub(super) fn packet_address(interface_index: u32) -> SockAddr {
-    let mut storage = SockAddrStorage::zeroed();
-    // SAFETY: `sockaddr_ll` is one of the kernel's address types, so it fits into the zeroed storage.
-    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_ifindex = interface_index.cast_signed();
-    // SAFETY: the storage holds an initialised `sockaddr_ll`, and that is its length.
-    unsafe { SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t) }
-}
-
-/// Was a frame that a packet socket heard sent by this very host?
-pub(super) fn was_sent_here(from: &SockAddr) -> bool {
-    if from.len() < size_of::<libc::sockaddr_ll>() as libc::socklen_t
-        || i32::from(from.family()) != libc::AF_PACKET
-    {
-        return false;
-    }
-    // SAFETY: the kernel wrote an address of this family and at least this length.
-    let address = unsafe { &*from.as_ptr().cast::<libc::sockaddr_ll>() };
-    address.sll_pkttype == libc::PACKET_OUTGOING
-}
-
-/// The bytes that a receive call wrote: exactly those that it counted.
-pub(super) fn filled(buffer: &[MaybeUninit<u8>]) -> &[u8] {
-    // SAFETY: the caller passes the part of the buffer that the kernel has filled.
-    unsafe { &*(std::ptr::from_ref(buffer) as *const [u8]) }
-}
 
 /// Lets the socket send IPv4 datagrams up to its interface's MTU with DF clear (`man 7 ip`, `IP_MTU_DISCOVER`).
 pub(super) fn ignore_path_mtu(socket: &UdpSocket) -> io::Result<()> {

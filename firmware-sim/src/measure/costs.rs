@@ -17,16 +17,30 @@ const FRAMES: usize = 16_384;
 /// See [`MeasureError`].
 pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Cost>, MeasureError> {
     let plan = session.plan;
-    let kinds: [(&str, Help, Pool, u64); 4] = [
-        ("healthy, 64 bytes: forwarded", Help::Rules, Pool::healthy(plan.seed, &[(1, 64)], FRAMES)?, 0),
-        ("healthy, IMIX: forwarded", Help::Rules, Pool::healthy(plan.seed, &SIMPLE_IMIX, FRAMES)?, 0),
+    let kinds: [(&str, &str, Help, Pool, u64); 4] = [
         (
+            "healthy_64",
+            "healthy, 64 bytes: forwarded",
+            Help::Rules,
+            Pool::healthy(plan.seed, &[(1, 64)], FRAMES)?,
+            0,
+        ),
+        (
+            "healthy_imix",
+            "healthy, IMIX: forwarded",
+            Help::Rules,
+            Pool::healthy(plan.seed, &SIMPLE_IMIX, FRAMES)?,
+            0,
+        ),
+        (
+            "odd_off",
             "every anomaly alike: the defaults act, nobody is asked",
             Help::Off,
             Pool::odd(plan.seed, FRAMES)?,
             1_000_000,
         ),
         (
+            "odd_rules",
             "every anomaly alike: usual limits, cache and rules",
             Help::Rules,
             Pool::odd(plan.seed, FRAMES)?,
@@ -34,7 +48,7 @@ pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Cost>, MeasureErr
         ),
     ];
     let mut costs = Vec::new();
-    for (what, help, pool, odd) in kinds {
+    for (key, what, help, pool, odd) in kinds {
         session.say(format_args!("cost of frames: {what}"));
         let [warm_up, counted] = if plan.quick { [100, 300] } else { [300, 1_000] };
         let (warm_up, counted) = (Duration::from_millis(warm_up), Duration::from_millis(counted));
@@ -45,17 +59,18 @@ pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Cost>, MeasureErr
         if session.is_stopped() {
             break;
         }
-        costs.push(line(what.to_owned(), &observed));
+        costs.push(line(key, what.to_owned(), &observed));
     }
     Ok(costs)
 }
 
 /// The line about all frames that were received.
-pub(super) fn line(what: String, observed: &Observed) -> Cost {
+pub(super) fn line(key: &str, what: String, observed: &Observed) -> Cost {
     let frames = observed.grew(|books| books.received);
     let [owner, process] = observed.processor().map(|time| time.as_secs_f64() * 1e9 / frames.max(1.0));
     let money = observed.ended.money - observed.before.money;
     Cost {
+        key: key.to_owned(),
         what,
         frames: frames as u64,
         frames_per_second: frames / observed.seconds(),
@@ -71,6 +86,7 @@ pub(super) fn call(help: Help, observed: &Observed) -> Option<Cost> {
     let [owner, process] = observed.processor();
     let money = observed.ended.money - observed.before.money;
     (help == Help::None && calls >= 100.0).then(|| Cost {
+        key: "model_call".into(),
         what: "a model call, beside the owner loop: all other threads".into(),
         frames: calls as u64,
         frames_per_second: calls / observed.seconds(),

@@ -98,7 +98,7 @@ pub fn figures(report: &MeasureReport) -> Vec<Figure> {
     report.sweep.iter().for_each(|curve| list.curve(curve));
     report.law.iter().for_each(|law| list.law(law));
     for cost in &report.costs {
-        let named = |what: &str| format!("cost.{}.{what}", slug(&cost.what));
+        let named = |what: &str| format!("cost.{}.{what}", slug(&cost.key));
         list.usual(named("frames_per_second"), cost.frames_per_second, Unit::PerSecond, Better::Higher);
         list.usual(named("owner"), cost.owner_ns, Unit::Nanoseconds, Better::Lower);
         list.usual(named("process"), cost.process_ns, Unit::Nanoseconds, Better::Lower);
@@ -203,7 +203,7 @@ impl List {
     }
 
     fn ping(&mut self, ping: &Ping) {
-        let named = |what: &str| format!("ping.{}.{what}", slug(&ping.who));
+        let named = |what: &str| format!("ping.{}.{what}", slug(&ping.key));
         self.usual(named("answered"), share(ping.received, ping.sent), Unit::Share, Better::Higher);
         self.usual(named("by_default"), share(ping.by_default, ping.sent), Unit::Share, Better::Lower);
         if let Some(errors) = ping.first_attempt_errors {
@@ -223,7 +223,8 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-const fn key(help: Help) -> &'static str {
+/// What a help is called in the names of figures.
+pub(super) const fn key(help: Help) -> &'static str {
     match help {
         Help::Off => "off",
         Help::None => "none",

@@ -45,6 +45,8 @@ const SECTIONS: [(&str, &str); 9] = [
 fn headline(body: &mut String, report: &MeasureReport) {
     let (machine, subject) = (&report.machine, &report.subject);
     boxed(body, report.interrupted, "Interrupted: what is here is whole, the rest is missing.", &[]);
+    let missing = !report.not_measured.is_empty();
+    boxed(body, missing, "Asked for, and not measured:", &report.not_measured);
     let broken = !report.failures.is_empty();
     boxed(body, broken, "Checks failed, so that the figures are not to be believed:", &report.failures);
     let debug =

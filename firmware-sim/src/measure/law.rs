@@ -3,6 +3,7 @@
 //! u is what is served when odd frames alone are offered without pause; the largest share that lasts is then looked for,
 //! at the offered load, without knowing u.
 
+use super::figures::key;
 use super::load::Offer;
 use super::pool::Pool;
 use super::report::{Cost, Help, Law};
@@ -43,7 +44,12 @@ pub(super) fn measure(session: &mut Session<'_>) -> Result<(Vec<Law>, Vec<Cost>)
         }
         let rate = alone.served() / alone.seconds();
         let share = alone.served() / alone.grew(|books| books.received).max(1.0);
-        costs.push(super::costs::line(format!("{WHAT}: {}, {} served", help.name(), percent(share)), &alone));
+        let key = format!("tagged_{}", key(help));
+        costs.push(super::costs::line(
+            &key,
+            format!("{WHAT}: {}, {} served", help.name(), percent(share)),
+            &alone,
+        ));
         costs.extend(super::costs::call(help, &alone));
         // Below `lasted` all shares lasted, from `failed` on none did.
         let (mut lasted, mut failed) = (0, SHARES.len());

@@ -148,6 +148,7 @@ pub(super) fn measure(session: &mut Session<'_>) -> Result<Option<Mixed>, Measur
         checks: outcome
             .checks
             .iter()
+            .filter(|check| check.holds.is_some())
             .map(|check| Named { name: format!("{} ({})", check.name.trim(), check.how), value: check.holds })
             .collect(),
         written,

@@ -34,8 +34,8 @@ use crate::config::FileError;
 use crate::event_loop::LoopError;
 use crate::lab::run::LabError;
 use crate::peers::{self, PeerError, PeerPlan, PeerReport};
-use crate::report::RATIO_DEFINITION;
 use crate::slow_path::SlowPathPlan;
+use clap::ValueEnum;
 use llm_slowpath::{PingTask, SetupError};
 use pktgen::stream::PlanError;
 use report::{FORMAT, Help, MeasureReport, Subject};
@@ -50,7 +50,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
 /// One part of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Section {
     /// Traffic of all kinds: the fast/slow ratio, latency by path, diverts by reason.
     Mixed,
@@ -71,6 +71,11 @@ pub enum Section {
 impl Section {
     /// Those that are measured unless others are asked for.
     pub const USUAL: [Self; 6] = [Self::Pings, Self::Mixed, Self::Saved, Self::Sweep, Self::Costs, Self::Law];
+    /// As it is named on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+    }
+
     /// All, in the order in which they are measured.
     const ALL: [Self; 7] =
         [Self::Pings, Self::Mixed, Self::Saved, Self::Sweep, Self::Costs, Self::Law, Self::Peers];
@@ -203,9 +208,9 @@ pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, 
         peers: None,
         notes: notes(plan),
         ran: None,
+        not_measured: Vec::new(),
         failures: Vec::new(),
     };
-    let mut failures = Vec::new();
     for section in Section::ALL.into_iter().filter(|section| plan.sections.contains(section)) {
         if session.is_stopped() {
             break;
@@ -213,7 +218,7 @@ pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, 
         match measure(section, &mut session, &mut report) {
             // Devices and other programs may fail halfway: that costs no other part.
             Err(error @ (MeasureError::Lab(_) | MeasureError::Peers(_))) => {
-                failures.push(format!("{section:?} not measured: {error}"));
+                report.not_measured.push(format!("{}: {error}", section.name()));
             }
             result => result?,
         }
@@ -222,8 +227,7 @@ pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, 
     report.interrupted = session.is_stopped();
     report.seconds = session.started.elapsed().as_secs_f64();
     report.ran = session.ran.get();
-    failures.extend(failed_checks(&report));
-    report.failures = failures;
+    report.failures = failures(&report);
     Ok(report)
 }
 
@@ -254,7 +258,7 @@ fn compare_peers(session: &Session<'_>) -> Result<PeerReport, PeerError> {
 }
 
 /// What makes the figures unbelievable.
-fn failed_checks(report: &MeasureReport) -> Vec<String> {
+fn failures(report: &MeasureReport) -> Vec<String> {
     let checks = report.mixed.iter().flat_map(|mixed| &mixed.checks);
     let broken = checks.filter(|check| check.value == Some(false));
     let mut failures: Vec<_> = broken.map(|check| format!("BROKEN: {}", check.name)).collect();
@@ -273,7 +277,6 @@ fn failed_checks(report: &MeasureReport) -> Vec<String> {
 
 fn notes(plan: &MeasurePlan) -> Vec<String> {
     vec![
-        RATIO_DEFINITION.into(),
         format!(
             "All but the pings runs in memory on one machine: the owner loop, the router, its slow path and their threads \
              are the real ones; there is no wire, and reading and writing a device costs nothing. A frame is due at its time, \

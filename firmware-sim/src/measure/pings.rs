@@ -7,10 +7,10 @@ use super::{MeasureError, Session};
 use crate::lab::run::{self as lab, LabPlan};
 use llm_slowpath::PingTask;
 
-/// What the embedded model is asked, and how that is said.
-const TASKS: [(PingTask, &str); 2] = [
-    (PingTask::Full, "gets the request without a hint, writes the whole reply: the article's task"),
-    (PingTask::Delta, "gets the request's header fields, writes those that change"),
+/// What the embedded model is asked, what that is called, and how it is said.
+const TASKS: [(PingTask, &str, &str); 2] = [
+    (PingTask::Full, "full", "gets the request without a hint, writes the whole reply: the article's task"),
+    (PingTask::Delta, "delta", "gets the request's header fields, writes those that change"),
 ];
 
 /// Measures each row.
@@ -25,15 +25,15 @@ pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Ping>, MeasureErr
         (false, true) => 5,
         (false, false) => 20,
     };
-    let mut rows = vec![("fast path: deterministic, no model".to_owned(), None)];
+    let mut rows = vec![("fast", "fast path: deterministic, no model".to_owned(), None)];
     let name = plan.slow_path.names();
     if local {
-        rows.extend(TASKS.map(|(task, how)| (format!("{name}: {how}"), Some(task))));
+        rows.extend(TASKS.map(|(task, key, how)| (key, format!("{name}: {how}"), Some(task))));
     } else {
-        rows.push((format!("{name}: gets the request, writes the reply"), Some(PingTask::default())));
+        rows.push(("full", format!("{name}: gets the request, writes the reply"), Some(PingTask::default())));
     }
     let mut pings = Vec::new();
-    for (who, ping_task) in rows {
+    for (key, who, ping_task) in rows {
         session.say(format_args!("pings: {who}"));
         let outcome = lab::run(&lab_plan(session, ping_task, count), session.stop)?;
         if session.is_stopped() {
@@ -44,6 +44,7 @@ pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Ping>, MeasureErr
         let tried = ping.first_attempt_right + ping.answered_by_default;
         let wrong = ping.answered_by_default as f64 / tried.max(1) as f64;
         pings.push(Ping {
+            key: key.into(),
             who,
             sent: ping.sent,
             received: ping.received,

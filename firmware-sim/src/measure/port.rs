@@ -5,16 +5,13 @@ use super::hand::Hand;
 use super::load::{Arrivals, Kind};
 use super::transactions::Side;
 use crate::port::{Port, Received, Sent};
-use crate::replay::hosts;
+use crate::replay::hosts::Hosts;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Answers of made-up hosts that may wait; the router asks again.
-const ANSWERS: usize = 1024;
 /// Time between two looks at connections that wait for too long.
 const REMIND: Duration = Duration::from_millis(1);
 
@@ -43,7 +40,7 @@ pub(super) trait Supply: Send {
 pub(super) struct SupplyPort<S> {
     name: String,
     supply: S,
-    answers: VecDeque<Vec<u8>>,
+    hosts: Hosts,
     /// Readable while there is something to come.
     ready: EventFd,
     is_over: bool,
@@ -55,16 +52,15 @@ impl<S: Supply> SupplyPort<S> {
     pub(super) fn new(name: &str, supply: S) -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let ready = EventFd::from_value_and_flags(1, flags)?;
-        Ok(Self { name: name.to_owned(), supply, answers: VecDeque::new(), ready, is_over: false })
+        Ok(Self { name: name.to_owned(), supply, hosts: Hosts::default(), ready, is_over: false })
     }
 }
 
 impl<S: Supply> Port for SupplyPort<S> {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
-        if let Some(answer) = self.answers.pop_front() {
-            buf[..answer.len()].copy_from_slice(&answer);
+        if let Some(len) = self.hosts.next(buf) {
             self.supply.passed_over();
-            return Ok(Some(answer.len().into()));
+            return Ok(Some(len.into()));
         }
         if self.is_over {
             // Another answer makes it readable again.
@@ -80,12 +76,7 @@ impl<S: Supply> Port for SupplyPort<S> {
     }
 
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent> {
-        // ARP and IPv6 alone: most frames are neither.
-        if !matches!(frame.get(12..14), Some([0x08, 0x00]))
-            && self.answers.len() < ANSWERS
-            && let Some(answer) = hosts::answer(frame)
-        {
-            self.answers.push_back(answer);
+        if self.hosts.hear(frame) {
             self.ready.write(1)?;
         }
         self.supply.sent(frame);

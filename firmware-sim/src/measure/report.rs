@@ -52,6 +52,9 @@ pub struct MeasureReport {
     /// meanwhile: what is missing others have taken. Absent where nothing was measured so.
     #[serde(default)]
     pub ran: Option<f64>,
+    /// Parts that were asked for and could not be measured, and why.
+    #[serde(default)]
+    pub not_measured: Vec<String>,
     /// Checks that failed: empty, or the figures are not to be believed.
     pub failures: Vec<String>,
 }
@@ -274,6 +277,8 @@ pub struct Law {
 /// What a core can do of one kind of frame, offered without pause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
+    /// What it is called in comparisons.
+    pub key: String,
     /// Which frames, and what is done with them.
     pub what: String,
     /// Frames.
@@ -291,6 +296,8 @@ pub struct Cost {
 /// Echo requests to the router, one after another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ping {
+    /// What it is called in comparisons: `fast`, or the task.
+    pub key: String,
     /// Who answered, and how it was asked.
     pub who: String,
     /// Sent.

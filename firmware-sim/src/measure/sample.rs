@@ -140,6 +140,7 @@ fn law(help: Help) -> Law {
 
 fn ping(who: &str, p50_us: f64, errors: Option<f64>) -> Ping {
     Ping {
+        key: who.into(),
         who: who.into(),
         sent: 1_000,
         received: 1_000,
@@ -156,6 +157,7 @@ fn ping(who: &str, p50_us: f64, errors: Option<f64>) -> Ping {
 /// What a run on a common machine might give.
 pub(super) fn report() -> MeasureReport {
     let cost = |what: &str, rate: f64, money| Cost {
+        key: what.into(),
         what: what.into(),
         frames: 1_000_000,
         frames_per_second: rate,
@@ -201,6 +203,7 @@ pub(super) fn report() -> MeasureReport {
         peers: Some(peers()),
         notes: vec!["A note <with> markup & more.".into()],
         ran: Some(0.99),
+        not_measured: Vec::new(),
         failures: Vec::new(),
     }
 }

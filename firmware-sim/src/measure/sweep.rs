@@ -5,6 +5,7 @@ use super::pool::Pool;
 use super::report::{CONNECTIONS, Curve, Help, Point};
 use super::rig::{Limits, Observed, Rig, Work};
 use super::{MeasureError, MeasurePlan, Session};
+use crate::median::median;
 use stack::stats::Path;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Curve>, MeasureEr
     }
     let curve = |(help, points): (Help, Vec<Vec<Point>>)| Curve {
         help,
-        points: points.iter().map(|points| median(points)).collect(),
+        points: points.iter().map(|points| median_point(points)).collect(),
     };
     Ok(Help::ALL.into_iter().zip(points).map(curve).collect())
 }
@@ -79,13 +80,9 @@ fn at(session: &Session<'_>, help: Help, share: u64, pools: &[Pool; 2]) -> Resul
     Ok(Point { transactions: one, transactions_many: many, ..point(share, &load) })
 }
 
-/// The median of each figure.
-fn median(points: &[Point]) -> Point {
-    let of = |figure: fn(&Point) -> f64| {
-        let mut values: Vec<f64> = points.iter().map(figure).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+/// The median of each figure; there is a point.
+fn median_point(points: &[Point]) -> Point {
+    let of = |figure: fn(&Point) -> f64| median(points.iter().map(figure)).unwrap_or_default();
     Point {
         share: of(|point| point.share),
         healthy_offered: of(|point| point.healthy_offered),
@@ -141,7 +138,7 @@ mod tests {
         assert_eq!((point.share, point.healthy_offered, point.goodput), (0.25, 500.0, 425.0));
         assert_eq!((point.loss, point.served, point.calls), (0.15, 0.25, 3.0));
         let other = Point { goodput: 1.0, p99_us: 9.0, ..point.clone() };
-        let median = median(&[point.clone(), other, point]);
+        let median = median_point(&[point.clone(), other, point]);
         assert_eq!((median.goodput, median.p99_us), (425.0, 0.0));
     }
 }

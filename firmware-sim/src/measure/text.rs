@@ -59,6 +59,9 @@ impl fmt::Display for MeasureReport {
         for note in &self.notes {
             writeln!(f, "  - {note}")?;
         }
+        for part in &self.not_measured {
+            writeln!(f, "\nNOT MEASURED: {part}")?;
+        }
         for failure in &self.failures {
             writeln!(f, "\nFAILED: {failure}")?;
         }
@@ -165,15 +168,16 @@ fn write_saved(f: &mut fmt::Formatter<'_>, saved: &[Saved]) -> fmt::Result {
     writeln!(f, "\nModel calls for the same odd frames, every anomaly alike")?;
     writeln!(
         f,
-        "  {:<20} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>11} {:>8}",
-        "", "odd", "by rule", "cached", "joined", "refused", "calls", "of 1,000", "saved"
+        "  {:<20} {:>8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>11} {:>8}",
+        "", "odd", "not held", "by rule", "cached", "joined", "refused", "calls", "of 1,000", "saved"
     )?;
     for line in saved {
         writeln!(
             f,
-            "  {:<20} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>11.1} {:>8}",
+            "  {:<20} {:>8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>11.1} {:>8}",
             line.help.name(),
             line.odd,
+            line.odd.saturating_sub(line.ruled + line.submitted + line.refused),
             line.ruled,
             line.cached,
             line.followed,

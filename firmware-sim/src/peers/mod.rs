@@ -147,7 +147,7 @@ pub fn measure(
             Err(_) if stop.load(Ordering::Relaxed) => break,
             Err(reason) if is_ours(fabric) => return Err(PeerError::Failed { subject, source: reason }),
             Err(reason) if no_skip() => {
-                let reason = format!("{reason} (and SOFTROUTER_NO_SKIP=1 forbids to leave it out)");
+                let reason = format!("{reason} (and SOFTROUTER_NO_SKIP=1 forbids leaving it out)");
                 return Err(PeerError::Missing { subject: subject.into(), reason });
             }
             Err(reason) => {

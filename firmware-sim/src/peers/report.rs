@@ -1,6 +1,7 @@
 //! What a comparison came to: medians over rounds, and ratios within a round.
 
 use super::flood::Outcome;
+use crate::median::median;
 use serde::{Deserialize, Serialize};
 
 /// Printed under the report.
@@ -127,8 +128,8 @@ impl Sample {
 }
 
 /// Of each figure by itself; `None` of nothing.
-pub(super) fn median(samples: &[Sample]) -> Option<Sample> {
-    let of = |figure: fn(&Sample) -> f64| middle(samples.iter().map(figure));
+pub(super) fn median_sample(samples: &[Sample]) -> Option<Sample> {
+    let of = |figure: fn(&Sample) -> f64| median(samples.iter().map(figure));
     Some(Sample {
         transactions_one: of(|sample| sample.transactions_one)?,
         transactions_many: of(|sample| sample.transactions_many)?,
@@ -141,7 +142,7 @@ pub(super) fn median(samples: &[Sample]) -> Option<Sample> {
 /// The median of the ratios, round by round.
 pub(super) fn ratios(samples: &[Sample], to: &[Sample]) -> Option<Sample> {
     let ratios: Vec<_> = samples.iter().zip(to).map(|(ours, theirs)| ours.over(theirs)).collect();
-    median(&ratios)
+    median_sample(&ratios)
 }
 
 /// One load of a sweep, in one round.
@@ -157,8 +158,8 @@ pub(super) struct Flooded {
 impl SweepLine {
     /// Medians over the rounds; `None` of nothing. `quiet`: the same rounds without malformed frames.
     pub(super) fn of(share: u32, rounds: &[Flooded], quiet: &[Flooded]) -> Option<Self> {
-        let of = |figure: fn(&Flooded) -> f64| middle(rounds.iter().map(figure));
-        let told = |figure: fn(&Flooded) -> Option<f64>| middle(rounds.iter().filter_map(figure));
+        let of = |figure: fn(&Flooded) -> f64| median(rounds.iter().map(figure));
+        let told = |figure: fn(&Flooded) -> Option<f64>| median(rounds.iter().filter_map(figure));
         let (malformed, malformed_beside) =
             (of(|flooded| flooded.outcome.malformed)?, of(|flooded| flooded.malformed_beside)?);
         let asked = of(|flooded| flooded.asked)?;
@@ -173,19 +174,12 @@ impl SweepLine {
             rtt_p99_us: told(|flooded| flooded.outcome.rtt_p99_us),
             cpu_ns: told(|flooded| flooded.outcome.cpu_ns),
             transactions: of(|flooded| flooded.transactions)?,
-            to_quiet: middle(
+            to_quiet: median(
                 rounds.iter().zip(quiet).map(|(loud, quiet)| loud.transactions / quiet.transactions),
             ),
             malformed_beside,
         })
     }
-}
-
-/// The median; of an even number the lower of the two in the middle.
-fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().checked_sub(1)? / 2).copied()
 }
 
 #[cfg(test)]
@@ -212,8 +206,8 @@ mod tests {
         {
             assert!((figure - 2.0).abs() < 1e-9, "{ratio:?}");
         }
-        assert_eq!(median(&ours), Some(sample(2.0)));
-        assert_eq!(median(&[]), None);
+        assert_eq!(median_sample(&ours), Some(sample(2.0)));
+        assert_eq!(median_sample(&[]), None);
         // A round that only one of them came to counts for neither.
         assert_eq!(ratios(&ours, &theirs[..1]), Some(sample(2.0).over(&sample(1.0))));
     }

@@ -2,7 +2,9 @@
 
 use super::echo::{Echo, micros};
 use super::flood::Flood;
-use super::report::{Flooded, Offered, PeerReport, Sample, Skipped, SubjectLine, SweepLine, median, ratios};
+use super::report::{
+    Flooded, Offered, PeerReport, Sample, Skipped, SubjectLine, SweepLine, median_sample, ratios,
+};
 use super::set_up::{Fabric, SetUp};
 use super::transactions::Connections;
 use super::{Failure, PeerError, PeerPlan};
@@ -79,7 +81,7 @@ pub(super) fn compare(
         }
     }
     let capacities =
-        subjects.iter().filter_map(|subject| Some((median(&subject.samples)?.udp, subject.fabric)));
+        subjects.iter().filter_map(|subject| Some((median_sample(&subject.samples)?.udp, subject.fabric)));
     let Some((capacity, slowest)) = capacities.min_by(|a, b| a.0.total_cmp(&b.0)) else { return Ok(None) };
     let offered = Offered { frames_per_second: capacity / 2.0, slowest: slowest.name().into() };
     for subject in &mut *subjects {
@@ -119,7 +121,7 @@ pub(super) fn report(
         Ok(SubjectLine {
             subject: subject.fabric.name().into(),
             does: subject.fabric.does().into(),
-            median: median(&subject.samples),
+            median: median_sample(&subject.samples),
             to_bare: bare.and_then(|bare| ratios(&subject.samples, &bare.samples)),
             samples: subject.samples.clone(),
             sweep: loads().filter_map(|(&share, rounds)| SweepLine::of(share, rounds, quiet)).collect(),

@@ -5,12 +5,14 @@
 pub mod memory;
 mod netlink;
 pub mod offload;
+pub mod packet;
 mod sys;
 pub mod tap;
 pub mod vlan;
 
 pub(crate) use netlink::Netlink;
 pub use offload::Gso;
+pub(crate) use sys::{filled, packet_address, was_sent_here};
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -1,8 +1,10 @@
-//! The ioctls of a TAP: attaching an open `/dev/net/tun` to an interface, and what it may leave to its reader.
+//! The unsafe calls of ports: a TAP's ioctls, and what packet sockets need.
 
 use nix::libc;
+use socket2::{SockAddr, SockAddrStorage};
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 
 /// `struct ifreq` of `<linux/if.h>` as TUNSETIFF reads it, with every byte ours.
@@ -62,4 +64,49 @@ pub(super) fn set_offload(tun: &File, offload: bool) -> io::Result<()> {
     // SAFETY: the descriptor is open, and the argument of TUNSETOFFLOAD is a number.
     unsafe { tun_set_offload(tun.as_raw_fd(), flags as libc::c_int) }?;
     Ok(())
+}
+
+/// The address of an interface for `bind` on a packet socket. Protocol 0: it sends, and receives nothing.
+pub(crate) fn packet_address(interface_index: u32) -> SockAddr {
+    let mut storage = SockAddrStorage::zeroed();
+    // SAFETY: `sockaddr_ll` is one of the kernel's address types, so it fits into the zeroed storage.
+    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
+    address.sll_family = libc::AF_PACKET as u16;
+    address.sll_ifindex = interface_index.cast_signed();
+    // SAFETY: the storage holds an initialised `sockaddr_ll`, and that is its length.
+    unsafe { SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t) }
+}
+
+/// Was a frame that a packet socket heard sent by this very host?
+pub(crate) fn was_sent_here(from: &SockAddr) -> bool {
+    if from.len() < size_of::<libc::sockaddr_ll>() as libc::socklen_t
+        || i32::from(from.family()) != libc::AF_PACKET
+    {
+        return false;
+    }
+    // SAFETY: the kernel wrote an address of this family and at least this length.
+    let address = unsafe { &*from.as_ptr().cast::<libc::sockaddr_ll>() };
+    address.sll_pkttype == libc::PACKET_OUTGOING
+}
+
+/// The bytes that a receive call wrote: exactly those that it counted.
+pub(crate) fn filled(buffer: &[MaybeUninit<u8>]) -> &[u8] {
+    // SAFETY: the caller passes the part of the buffer that the kernel has filled.
+    unsafe { &*(std::ptr::from_ref(buffer) as *const [u8]) }
+}
+
+/// Lets the interface give a packet socket what is addressed to other stations, too (`man 7 packet`).
+pub(super) fn hear_all(socket: &socket2::Socket, interface_index: u32) -> io::Result<()> {
+    let request = libc::packet_mreq {
+        mr_ifindex: interface_index.cast_signed(),
+        mr_type: libc::PACKET_MR_PROMISC as u16,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    let (pointer, len) = (std::ptr::from_ref(&request).cast(), size_of_val(&request) as libc::socklen_t);
+    // SAFETY: the descriptor is open, and the kernel reads one `struct packet_mreq` of the length that it is told.
+    let done = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, pointer, len)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

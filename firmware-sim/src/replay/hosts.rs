@@ -4,6 +4,7 @@
 //! Read first: RFC 826; RFC 4861 §7.2.4.
 
 use pktgen::build::{self, Arp, Ipv6, ethertype, icmpv6_type, nd_option_type, protocol};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Bytes of an Ethernet header.
@@ -15,8 +16,39 @@ const SOLICITED_OVERRIDE: u8 = 0x60;
 pub(super) const STATION: [u8; 6] = *b"\x06host\0";
 
 /// The MAC address of the host that has this IP address.
-fn mac([a, b, c, d]: [u8; 4]) -> [u8; 6] {
+pub(crate) fn mac([a, b, c, d]: [u8; 4]) -> [u8; 6] {
     [0x06, b'n', a, b, c, d]
+}
+
+/// Answers that may wait; more are not needed, since the router asks again.
+const ANSWERS: usize = 1024;
+
+/// The hosts behind one port.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    answers: VecDeque<Vec<u8>>,
+}
+
+impl Hosts {
+    /// The router has sent this frame; do they answer?
+    pub(crate) fn hear(&mut self, frame: &[u8]) -> bool {
+        // ARP and IPv6 alone, the latter within a VLAN's tag, too: most frames are neither.
+        if matches!(frame.get(12..14), Some([0x08, 0x00])) || self.answers.len() >= ANSWERS {
+            return false;
+        }
+        let answer = answer(frame);
+        let answers = answer.is_some();
+        self.answers.extend(answer);
+        answers
+    }
+
+    /// Their next answer, copied into the buffer; its length.
+    pub(crate) fn next(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let answer = self.answers.pop_front()?;
+        let len = answer.len().min(buf.len());
+        buf[..len].copy_from_slice(&answer[..len]);
+        Some(len)
+    }
 }
 
 /// What the hosts send back when the router sends this frame.

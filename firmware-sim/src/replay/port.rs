@@ -1,19 +1,15 @@
 //! The ports of a replay: the tape is received at one of them, and what the router sends is looked at and let go.
 
-use super::hosts;
+use super::hosts::Hosts;
 use super::stamp::Stamp;
 use super::tape::Tape;
 use crate::port::{Port, Received, Sent};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Answers of made-up hosts that may wait at a port; more are not needed, since the router asks again.
-const ANSWERS: usize = 1024;
 
 /// How long a tape that is held waits until it looks again.
 const HELD: Duration = Duration::from_micros(50);
@@ -23,7 +19,7 @@ pub(super) struct ReplayPort {
     name: String,
     tape: Option<Tape>,
     started: Option<Instant>,
-    answers: VecDeque<Vec<u8>>,
+    hosts: Hosts,
     /// Readable while a frame may be received.
     timer: TimerFd,
     stamp: Arc<Stamp>,
@@ -35,8 +31,7 @@ impl ReplayPort {
     pub(super) fn new(name: &str, tape: Option<Tape>, stamp: Arc<Stamp>) -> io::Result<Self> {
         let timer =
             TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
-        let port =
-            Self { name: name.to_owned(), tape, started: None, answers: VecDeque::new(), timer, stamp };
+        let port = Self { name: name.to_owned(), tape, started: None, hosts: Hosts::default(), timer, stamp };
         if port.tape.is_some() {
             port.wake_after(Duration::ZERO)?;
         }
@@ -61,9 +56,7 @@ impl ReplayPort {
 
 impl Port for ReplayPort {
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<Received>> {
-        if let Some(answer) = self.answers.pop_front() {
-            let len = answer.len().min(buf.len());
-            buf[..len].copy_from_slice(&answer[..len]);
+        if let Some(len) = self.hosts.next(buf) {
             self.stamp.made_up();
             return Ok(Some(len.into()));
         }
@@ -96,12 +89,7 @@ impl Port for ReplayPort {
     }
 
     fn send(&mut self, frame: &[u8]) -> io::Result<Sent> {
-        // ARP and IPv6 alone, the latter within a VLAN's tag, too: most frames are neither.
-        if !matches!(frame.get(12..14), Some([0x08, 0x00]))
-            && self.answers.len() < ANSWERS
-            && let Some(answer) = hosts::answer(frame)
-        {
-            self.answers.push_back(answer);
+        if self.hosts.hear(frame) {
             self.stamp.answered();
             self.wake_after(Duration::ZERO)?;
         }

@@ -2,6 +2,7 @@
 //! Read first: RFC 1122 §2.3.2.2; RFC 791 §3.2; RFC 8200 §4.5.
 
 use super::{Cargo, Fragments, Hop, IcmpError, Lookup, Maker, Origin, rewrite};
+use crate::classify::ipv6;
 use crate::config::PortId;
 use crate::frame::{ETHERNET_HEADER, FRAME_MAX};
 use crate::stats::{Disposition, Path};
@@ -58,12 +59,22 @@ impl Router<'_> {
             Ok(hop) => hop,
             Err((_, reason)) => return self.lose(cargo, reason),
         };
+        if matches!(cargo, Cargo::Originated) && self.leaves_its_zone(&frame[ETHERNET_HEADER..], hop.port) {
+            return self.lose(cargo, DropReason::NoRoute);
+        }
         match self.resolve_any(now, hop) {
             Ok(mac) => self.send(hop.port, mac, frame, cargo),
             Err(Lookup::Wait { .. }) => self.wait(hop, frame, cargo),
             Err(Lookup::Failed) => self.lose(cargo, DropReason::NeighborFailed),
             Err(Lookup::Full | Lookup::Use { .. }) => self.lose(cargo, DropReason::NeighborTableFull),
         }
+    }
+
+    /// Is the packet's source a link-local address of another port (RFC 4007 §9)? The local host answers from the address
+    /// that it was asked at, wherever the way back leads.
+    fn leaves_its_zone(&self, packet: &[u8], port: PortId) -> bool {
+        let source = rewrite::is_ipv6(packet).then(|| ipv6::address(packet, 8)).flatten();
+        source.is_some_and(|from| from.is_unicast_link_local() && !self.locals.v6.is_us(from, port))
     }
 
     /// Keeps a frame until its next hop is known. What is too large for the waiting room waits in fragments.

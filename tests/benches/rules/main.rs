@@ -12,9 +12,3 @@ fn main() {
     cost::rows(quick);
     learning::rows(quick);
 }
-
-/// The middle one.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}

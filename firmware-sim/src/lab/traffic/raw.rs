@@ -4,8 +4,7 @@
 //! options, wrong checksums and lengths.
 
 use crate::lab::netns::Namespace;
-use crate::lab::sys;
-use crate::port::Sent;
+use crate::port::{Sent, packet_address};
 use nix::libc;
 use socket2::{Domain, Socket, Type};
 use std::fmt;
@@ -29,7 +28,7 @@ impl RawSender {
         let socket = namespace.run(move || {
             // With a protocol it would also receive, and fill up.
             let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-            socket.bind(&sys::packet_address(interface_index)).map(|()| socket)
+            socket.bind(&packet_address(interface_index)).map(|()| socket)
         })?;
         Ok(Self::new(move |frame| match socket.send(frame) {
             Ok(_) => Ok(Sent::Done),

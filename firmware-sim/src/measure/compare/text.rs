@@ -52,6 +52,6 @@ impl Display for Comparison {
         if hidden > 0 {
             writeln!(f, "and {hidden} figures of the sweep that do not differ: --json and --html have them")?;
         }
-        write!(f, "\n{}", self.rule)
+        writeln!(f, "\n{}", self.rule)
     }
 }

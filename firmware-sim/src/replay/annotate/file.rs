@@ -2,33 +2,18 @@
 //!
 //! Read first: draft-ietf-opsawg-pcapng §4.2 and §4.3. A write error ends the file, never the run.
 
-use pcap_file::pcapng::PcapNgWriter;
-use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
-use pcap_file::pcapng::blocks::interface_description::{
-    InterfaceDescriptionBlock, InterfaceDescriptionOption,
-};
-use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
-use pcap_file::{DataLink, Endianness, PcapError};
+use crate::commented::{CommentedFile, INBOUND, OUTBOUND, Packet};
 use serde::Serialize;
 use stack::PortId;
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes that wait for the file system.
-const BUFFER: usize = 1 << 20;
 /// Frames that wait for one before them; beyond, that one is written later, out of its place.
 const WAITING: usize = 1 << 16;
-/// `epb_flags`: the packet came in; it went out.
-const INBOUND: u32 = 1;
-const OUTBOUND: u32 = 2;
-/// `if_tsresol`: 10^-9 s, which is what `pcap_file` writes.
-const NANOSECONDS: u8 = 9;
 
 /// What came of the file.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -76,7 +61,7 @@ struct Entry {
 /// The open file.
 pub(super) struct NotedFile {
     /// `None` after an error.
-    file: Option<PcapNgWriter<BufWriter<File>>>,
+    file: Option<CommentedFile>,
     /// Frames that are not written yet, in order; the first one's place among all is `first`.
     queue: VecDeque<Entry>,
     first: u64,
@@ -85,34 +70,14 @@ pub(super) struct NotedFile {
     outcome: SharedAnnotated,
 }
 
-fn io_error(error: PcapError) -> io::Error {
-    match error {
-        PcapError::IoError(error) => error,
-        other => io::Error::other(other),
-    }
-}
-
 impl NotedFile {
     /// Creates the file, or replaces it: two interfaces a port, for what comes in and for what goes out.
     ///
     /// # Errors
     /// The file system's.
     pub(super) fn create(path: &Path, ports: &[String], about: &'static str) -> io::Result<Self> {
-        let options = vec![
-            SectionHeaderOption::Comment(about.into()),
-            SectionHeaderOption::UserApplication(concat!("softrouter ", env!("CARGO_PKG_VERSION")).into()),
-        ];
-        let section = SectionHeaderBlock { endianness: Endianness::Little, options, ..Default::default() };
-        let file = BufWriter::with_capacity(BUFFER, File::create(path)?);
-        let mut file = PcapNgWriter::with_section_header(file, section).map_err(io_error)?;
-        for name in ports.iter().flat_map(|port| [format!("{port} in"), format!("{port} out")]) {
-            let options = vec![
-                InterfaceDescriptionOption::IfName(name.into()),
-                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-            ];
-            let block = InterfaceDescriptionBlock { linktype: DataLink::ETHERNET, snaplen: 0, options };
-            file.write_pcapng_block(block).map_err(io_error)?;
-        }
+        let interfaces = ports.iter().flat_map(|port| [format!("{port} in"), format!("{port} out")]);
+        let file = CommentedFile::create(path, interfaces, about)?;
         let outcome = SharedAnnotated::default();
         outcome.lock().file = path.to_owned();
         Ok(Self { file: Some(file), queue: VecDeque::new(), first: 0, late: HashMap::new(), outcome })
@@ -196,22 +161,19 @@ impl NotedFile {
 
     fn write(&mut self, entry: &Entry) {
         let Some(file) = &mut self.file else { return };
-        let packet = EnhancedPacketBlock {
-            interface_id: entry.interface,
-            timestamp: entry.time,
-            original_len: entry.bytes.len() as u32,
-            data: Cow::Borrowed(&entry.bytes),
-            options: vec![
-                EnhancedPacketOption::Comment(entry.comment.trim_end().into()),
-                EnhancedPacketOption::Flags(entry.flags),
-            ],
+        let packet = Packet {
+            interface: entry.interface,
+            flags: entry.flags,
+            time: entry.time,
+            bytes: &entry.bytes,
+            comment: entry.comment.trim_end(),
         };
-        match file.write_pcapng_block(packet) {
-            Ok(_) => {
+        match file.write(&packet) {
+            Ok(()) => {
                 let mut outcome = self.outcome.lock();
                 *(if entry.flags == INBOUND { &mut outcome.frames_in } else { &mut outcome.frames_out }) += 1;
             }
-            Err(error) => self.fail(&io_error(error)),
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -229,7 +191,7 @@ impl NotedFile {
     /// Hands what is complete to the file system.
     pub(super) fn flush(&mut self) {
         self.settle();
-        if let Some(Err(error)) = self.file.as_mut().map(|file| file.get_mut().flush()) {
+        if let Some(Err(error)) = self.file.as_mut().map(CommentedFile::flush) {
             self.fail(&error);
         }
     }
@@ -250,7 +212,9 @@ impl Drop for NotedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
     use pcap_file::pcapng::{Block, PcapNgReader};
+    use std::fs::File;
 
     /// The comment of each packet, in order.
     fn comments(path: &Path) -> Vec<String> {
