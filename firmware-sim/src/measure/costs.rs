@@ -15,7 +15,7 @@ const FRAMES: usize = 16_384;
 ///
 /// # Errors
 /// See [`MeasureError`].
-pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Cost>, MeasureError> {
+pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Cost>, MeasureError> {
     let plan = session.plan;
     let kinds: [(&str, &str, Help, Pool, u64); 4] = [
         (

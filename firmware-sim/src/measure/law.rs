@@ -34,7 +34,7 @@ const WHAT: &str = "priority-tagged UDP of 64 senders";
 ///
 /// # Errors
 /// See [`MeasureError`].
-pub(super) fn measure(session: &mut Session<'_>) -> Result<(Vec<Law>, Vec<Cost>), MeasureError> {
+pub(super) fn measure(session: &Session<'_>) -> Result<(Vec<Law>, Vec<Cost>), MeasureError> {
     let (plan, mut laws, mut costs) = (session.plan, Vec::new(), Vec::new());
     for help in [Help::None, Help::Cache, Help::Rules] {
         session.say(format_args!("the fraction law, {}", help.name()));

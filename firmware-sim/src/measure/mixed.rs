@@ -61,7 +61,7 @@ impl Ended {
 ///
 /// # Errors
 /// See [`MeasureError`].
-pub(super) fn measure(session: &mut Session<'_>) -> Result<Option<Mixed>, MeasureError> {
+pub(super) fn measure(session: &Session<'_>) -> Result<Option<Mixed>, MeasureError> {
     let plan = session.plan;
     let span = Duration::from_secs(if plan.quick { 3 } else { 12 });
     session.say(format_args!("traffic of all kinds, {RATE} frames a second for {} s", span.as_secs()));

@@ -183,7 +183,7 @@ impl Session<'_> {
 pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, MeasureError> {
     // Whoever cannot be asked is not found out after minutes.
     plan.slow_path.open(PingTask::default())?;
-    let mut session = Session { plan, stop, started: Instant::now(), ran: Cell::new(None) };
+    let session = Session { plan, stop, started: Instant::now(), ran: Cell::new(None) };
     let mut report = MeasureReport {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -215,7 +215,7 @@ pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, 
         if session.is_stopped() {
             break;
         }
-        match measure(section, &mut session, &mut report) {
+        match measure(section, &session, &mut report) {
             // Devices and other programs may fail halfway: that costs no other part.
             Err(error @ (MeasureError::Lab(_) | MeasureError::Peers(_))) => {
                 report.not_measured.push(format!("{}: {error}", section.name()));
@@ -231,11 +231,7 @@ pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, 
     Ok(report)
 }
 
-fn measure(
-    section: Section,
-    session: &mut Session<'_>,
-    report: &mut MeasureReport,
-) -> Result<(), MeasureError> {
+fn measure(section: Section, session: &Session<'_>, report: &mut MeasureReport) -> Result<(), MeasureError> {
     match section {
         Section::Pings => report.pings = pings::measure(session)?,
         Section::Mixed => report.mixed = mixed::measure(session)?,

@@ -17,7 +17,7 @@ const TASKS: [(PingTask, &str, &str); 2] = [
 ///
 /// # Errors
 /// See [`MeasureError`].
-pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Ping>, MeasureError> {
+pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Ping>, MeasureError> {
     let (plan, local) = (session.plan, session.plan.slow_path.is_local());
     let count = match (local, plan.quick) {
         (true, true) => 200,

@@ -18,7 +18,7 @@ const RATES: [f64; 2] = [5_000.0, 20.0];
 ///
 /// # Errors
 /// See [`MeasureError`].
-pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Saved>, MeasureError> {
+pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Saved>, MeasureError> {
     let plan = session.plan;
     let odd = Pool::odd(plan.seed, FRAMES)?;
     let span = Duration::from_secs(if plan.quick { 1 } else { 4 });

@@ -31,7 +31,7 @@ fn spans(plan: &MeasurePlan) -> [Duration; 3] {
 ///
 /// # Errors
 /// See [`MeasureError`].
-pub(super) fn measure(session: &mut Session<'_>) -> Result<Vec<Curve>, MeasureError> {
+pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Curve>, MeasureError> {
     let plan = session.plan;
     let (shares, rounds) = if plan.quick { (&QUICK[..], 1) } else { (&SHARES[..], ROUNDS) };
     let pools = [Pool::healthy(plan.seed, &SMALLEST, FRAMES)?, Pool::odd(plan.seed, FRAMES)?];

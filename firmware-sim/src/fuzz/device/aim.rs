@@ -43,6 +43,7 @@ pub(super) struct Aim<'a> {
     stream: Stream,
     port: Box<dyn Port>,
     through: &'static str,
+    probe_every: u64,
     prober: Prober,
     ledger: Ledger,
     recent: Recent,
@@ -66,12 +67,15 @@ impl<'a> Aim<'a> {
         scene: Scene,
         port: Box<dyn Port>,
         through: &'static str,
+        probe_every: u64,
     ) -> Result<Self, FuzzError> {
         Ok(Self {
             stream: stream(plan, scene.world.clone(), 1)?,
             mirrored: scene.mirrored(),
             prober: Prober::new(scene.clone()),
-            recent: Recent::new(KEEP),
+            // All that may be sent between two signs of life, and as much before.
+            recent: Recent::new(KEEP.max(usize::try_from(probe_every).unwrap_or(KEEP).saturating_mul(4))),
+            probe_every,
             began: Instant::now(),
             ledger: Ledger::default(),
             next: 0,
@@ -91,8 +95,7 @@ impl<'a> Aim<'a> {
     }
 
     /// Sends and listens until the end.
-    pub(super) fn run(mut self, probe_every: u64, stop: &AtomicBool) -> Result<TargetReport, FuzzError> {
-        self.recent = Recent::new(KEEP.max(usize::try_from(probe_every).unwrap_or(KEEP).saturating_mul(4)));
+    pub(super) fn run(mut self, stop: &AtomicBool) -> Result<TargetReport, FuzzError> {
         self.meet(stop)?;
         self.began = Instant::now();
         let (mut progress, mut since, mut buffer) = (Progress::new(), 0, [0; FRAME_MAX]);
@@ -126,7 +129,7 @@ impl<'a> Aim<'a> {
             }
             let due = self.due() + paused;
             if !all && now >= due {
-                if since < probe_every {
+                if since < self.probe_every {
                     self.send(&mut buffer);
                     // An interface that takes none may be down: that is found out, too.
                     since += 1;

@@ -46,7 +46,7 @@ pub struct TargetPlan {
 pub fn target(plan: &FuzzPlan, target: &TargetPlan, stop: &AtomicBool) -> Result<TargetReport, FuzzError> {
     let (port, through) = open(&target.interface)?;
     let scene = Scene::new(target.peer, &target.addresses);
-    aim::Aim::new(plan, scene, port, through)?.run(target.probe_every, stop)
+    aim::Aim::new(plan, scene, port, through, target.probe_every)?.run(stop)
 }
 
 /// Attaches to a TAP, or opens an interface that is none or has a holder: the device.

@@ -40,8 +40,8 @@ fn a_kernel_survives_and_its_answers_are_told_by_reason() {
     let (host, tap) = Host::start(HostPlan::client()).unwrap();
     let scene = scene(host.plan().mac, &["10.0.1.2/24", "fd00:1::2"]);
     let plan = plan(6_000, "kernel");
-    let aim = aim::Aim::new(&plan, scene, Box::new(tap), "a TAP").unwrap();
-    let report = aim.run(100, &AtomicBool::new(false)).unwrap();
+    let aim = aim::Aim::new(&plan, scene, Box::new(tap), "a TAP", 100).unwrap();
+    let report = aim.run(&AtomicBool::new(false)).unwrap();
     assert!(report.success && !report.interrupted, "{report}");
     assert_eq!(report.frames + report.not_sent, 6_000, "{report}");
     for (kind, asked) in &report.probes {
@@ -70,14 +70,14 @@ fn ctrl_c_ends_with_what_there_is_by_then() {
     let (host, tap) = Host::start(HostPlan::client()).unwrap();
     let scene = scene(host.plan().mac, &["10.0.1.2", "fd00:1::2"]);
     let plan = plan(1_000_000, "interrupt");
-    let aim = aim::Aim::new(&plan, scene, Box::new(tap), "a TAP").unwrap();
+    let aim = aim::Aim::new(&plan, scene, Box::new(tap), "a TAP", 100).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let setter = Arc::clone(&stop);
     let timer = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_secs(2));
         setter.store(true, Ordering::Relaxed);
     });
-    let report = aim.run(100, &stop).unwrap();
+    let report = aim.run(&stop).unwrap();
     timer.join().unwrap();
     assert!(report.success && report.interrupted && report.frames > 100, "{report}");
 }
@@ -127,7 +127,7 @@ fn a_device_that_dies_is_found_with_the_frames_before() {
     let plan = plan(50_000, "dying");
     let port = host.run(|| open("lan0").unwrap().0);
     let report =
-        aim::Aim::new(&plan, scene, port, "a packet socket").unwrap().run(50, &AtomicBool::new(false));
+        aim::Aim::new(&plan, scene, port, "a packet socket", 50).unwrap().run(&AtomicBool::new(false));
     over.store(true, Ordering::Relaxed);
     let (report, taken) = (report.unwrap(), dying.join().unwrap());
     assert!(!report.success, "{report}");
