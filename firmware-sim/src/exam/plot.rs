@@ -5,9 +5,10 @@
 use super::calibration::Calibration;
 use super::report::time;
 use super::score::Score;
-use crate::page::plot::{Area, BLUE, FONT, Failure, GREY, LIGHT_GREY, ORANGE, drawn, finish};
+use crate::page::plot::{Area, BLUE, FONT, Failure, GREY, LIGHT_GREY, ORANGE, anchored, drawn, finish};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
 
 /// Of the model, and of the baselines.
 const MODEL: RGBColor = BLUE;
@@ -82,7 +83,9 @@ fn draw_latency(svg: &mut String, scores: &[Score]) -> Result<(), Failure> {
         area.draw(&Circle::new((p50, y), 6, MODEL.filled()))?;
         area.draw(&Circle::new((p99, y), 5, MODEL.stroke_width(2)))?;
         let text = format!("{} / {}", time(score.latency_us.p50), time(score.latency_us.p99));
-        area.draw(&Text::new(text, (p50, top - 0.62), FONT))?;
+        // Towards the middle, where there is room.
+        let side = if p50 > f64::midpoint(low, high) { HPos::Right } else { HPos::Left };
+        area.draw(&Text::new(text, (p50, top - 0.8), anchored(side)))?;
     }
     names(&root, &chart, scores)?;
     root.present()
