@@ -436,7 +436,8 @@ fn task(name: &str) -> Result<Task, String> {
     Task::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("name some of {}", names()))
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// A finite number above 0.
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| "name a number above 0".into())
 }

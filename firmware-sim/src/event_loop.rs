@@ -6,8 +6,10 @@
 mod budget;
 mod latency;
 mod readiness;
+mod settling;
 
 pub use latency::{Bucketed, Latencies};
+pub use settling::Settling;
 
 use crate::availability::{Availability, AvailabilityLine};
 use crate::clock::Clock;

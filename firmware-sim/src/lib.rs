@@ -21,6 +21,7 @@ pub mod output;
 mod page;
 pub mod peers;
 pub mod port;
+mod progress;
 pub mod prompt_command;
 pub mod recording;
 pub mod replay;

@@ -4,17 +4,16 @@
 //! `Sim` checks the books; `SOFTROUTER_ROUTERS=100000` runs longer, `SOFTROUTER_SEED` elsewhere.
 
 use pktgen::dice::{Draw, rng_for};
-use pktgen::echo::echo_reply;
 use pktgen::{Family, Generated, Generator, Mix, World, oracle};
 use smoltcp::time::Duration;
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr};
 use stack::answer::frame_check::well_formed;
 use stack::answer::{Advice, Lifetime, Scope};
-use stack::rules::{Content, Edit, Edits, Match, Reply, RuleAction};
+use stack::rules::{Content, Match};
 use stack::stats::Path;
 use stack::{
-    Action, ActionKind, Anomaly, Answer, Approved, ClassKey, Config, Direction, EchoDelta, Mode, Origin,
-    PortId, Posture, Rate, Route, RuleSpec, Source, Target,
+    Action, ActionKind, Anomaly, Answer, Approved, Config, EchoDelta, Mode, Origin, PortId, Posture, Rate,
+    Route, RuleSpec, Source, Target,
 };
 use tests::rules::{operators, subject};
 use tests::storage::Sizes;
@@ -184,7 +183,7 @@ fn approve(sim: &mut Sim, diverts: &[Divert], approved: &mut Vec<Approved>, rng:
     let delta = EchoDelta { ttl: 64, ip_checksum: rng.word(), icmp_type: 0, icmp_checksum: rng.word() };
     let kind = if rng.one_in(2) { oracle::triage(&divert.about.class) } else { *rng.pick(ActionKind::ALL) };
     let action = match kind {
-        ActionKind::EchoReply => Action::EchoReply(right_delta(&divert.bytes).unwrap_or(delta)),
+        ActionKind::EchoReply => Action::EchoReply(oracle::echo_delta(&divert.bytes).unwrap_or(delta)),
         ActionKind::Inject => Action::Inject { port: PortId(rng.below(4) as u8), frame: &proposed },
         kind => kind.symbolic().unwrap_or(Action::Drop),
     };
@@ -215,7 +214,7 @@ fn change_rules(sim: &mut Sim, diverts: &[Divert], rng: &mut impl Draw) {
             let action = if rng.one_in(2) {
                 forged::action(divert.about.class.direction, rng)
             } else {
-                right_action(&divert.about.class)
+                oracle::rule_action(&divert.about.class)
             };
             let per_second = rng.below(100) as u32;
             let spec = operators(matches, action.clone());
@@ -233,30 +232,6 @@ fn change_rules(sim: &mut Sim, diverts: &[Divert], rng: &mut impl Draw) {
         }
         _ => {}
     }
-}
-
-/// What the oracle would have done with the class.
-fn right_action(class: &ClassKey) -> RuleAction {
-    let with = |edit| match class.direction {
-        Direction::Transit => RuleAction::Forward(Edits { edit, dscp: None }),
-        Direction::ToSelf => RuleAction::Deliver(Edits { edit, dscp: None }),
-    };
-    match oracle::triage(class) {
-        ActionKind::Forward => with(Edit::None),
-        ActionKind::StripTag => with(Edit::StripTag),
-        ActionKind::Decapsulate => with(Edit::Decapsulate),
-        ActionKind::ClearOptions => with(Edit::ClearOptions),
-        ActionKind::TimestampReply => RuleAction::Reply(Reply::Timestamp),
-        ActionKind::ParameterProblem => RuleAction::Reply(Reply::ParameterProblem),
-        ActionKind::Drop | ActionKind::EchoReply | ActionKind::Inject => RuleAction::Drop,
-    }
-}
-
-/// The header bytes of the right reply, from scratch.
-fn right_delta(request: &[u8]) -> Option<EchoDelta> {
-    let reply = echo_reply(request)?;
-    let word = |at: usize| u16::from_be_bytes([reply[at], reply[at + 1]]);
-    Some(EchoDelta { ttl: reply[22], ip_checksum: word(24), icmp_type: reply[34], icmp_checksum: word(36) })
 }
 
 fn change_routes(sim: &mut Sim, rng: &mut impl Draw) {

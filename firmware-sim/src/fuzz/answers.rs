@@ -11,10 +11,10 @@ use rand::Rng;
 use smoltcp::time::Duration;
 use smoltcp::wire::{Ipv4Address, Ipv4Cidr, Ipv6Address, Ipv6Cidr};
 use stack::answer::{Advice, Lifetime, Scope};
-use stack::rules::{Content, Edit, Edits, Match, OPERATOR_PRIORITY, Reply, RuleAction, RuleOrigin, Subject};
+use stack::rules::{Content, Match, OPERATOR_PRIORITY, RuleAction, RuleOrigin, Subject};
 use stack::{
-    Action, ActionKind, Anomaly, Answer, ClassKey, Direction, DivertId, EchoDelta, Mode, PortId, Rate, Route,
-    RuleSpec, Source, Target, Witness,
+    Action, ActionKind, Anomaly, Answer, DivertId, EchoDelta, Mode, PortId, Rate, Route, RuleSpec, Source,
+    Target, Witness,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -138,7 +138,7 @@ impl Bench {
         let frame = &pending.bytes;
         let mut proposal = Proposal {
             kind: oracle::triage(class),
-            delta: right_delta(frame).unwrap_or(EchoDelta {
+            delta: oracle::echo_delta(frame).unwrap_or(EchoDelta {
                 ttl: 64,
                 ip_checksum: 0,
                 icmp_type: 0,
@@ -222,11 +222,11 @@ impl Bench {
             }
             _ => {
                 // One that does more than drop, if there is one.
-                let acts = |pending: &&Pending| rule_action(&pending.about.class) != RuleAction::Drop;
+                let acts = |pending: &&Pending| oracle::rule_action(&pending.about.class) != RuleAction::Drop;
                 let acting = self.pending.iter().rev().find(acts);
                 let Some(pending) = acting.or(self.pending.back()) else { return };
                 let class = pending.about.class.clone();
-                let action = rule_action(&class);
+                let action = oracle::rule_action(&class);
                 let meter = rng.one_in(2).then(|| Rate { per_second: 100, burst: rng.below(20) as u32 });
                 let spec = RuleSpec {
                     matches: Match { class, subject: Subject::Class },
@@ -251,28 +251,4 @@ impl Bench {
 fn other_reason(than: Anomaly, rng: &mut impl Rng) -> Anomaly {
     let drawn = *rng.pick(Anomaly::ALL);
     if drawn == than { Anomaly::ALL[(than as usize + 1) % Anomaly::COUNT] } else { drawn }
-}
-
-/// What the oracle would have done with the class.
-fn rule_action(class: &ClassKey) -> RuleAction {
-    let with = |edit| match class.direction {
-        Direction::Transit => RuleAction::Forward(Edits { edit, dscp: None }),
-        Direction::ToSelf => RuleAction::Deliver(Edits { edit, dscp: None }),
-    };
-    match oracle::triage(class) {
-        ActionKind::Forward => with(Edit::None),
-        ActionKind::StripTag => with(Edit::StripTag),
-        ActionKind::Decapsulate => with(Edit::Decapsulate),
-        ActionKind::ClearOptions => with(Edit::ClearOptions),
-        ActionKind::TimestampReply => RuleAction::Reply(Reply::Timestamp),
-        ActionKind::ParameterProblem => RuleAction::Reply(Reply::ParameterProblem),
-        ActionKind::Drop | ActionKind::EchoReply | ActionKind::Inject => RuleAction::Drop,
-    }
-}
-
-/// The header bytes of the right reply, from scratch.
-fn right_delta(request: &[u8]) -> Option<EchoDelta> {
-    let reply = echo_reply(request)?;
-    let word = |at: usize| u16::from_be_bytes([reply[at], reply[at + 1]]);
-    Some(EchoDelta { ttl: reply[22], ip_checksum: word(24), icmp_type: reply[34], icmp_checksum: word(36) })
 }

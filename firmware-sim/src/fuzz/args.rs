@@ -1,7 +1,7 @@
 //! The command line of `softrouter fuzz`.
 
 use super::{FuzzPlan, PeerAddress, TargetPlan};
-use crate::cli::Posture;
+use crate::cli::{Posture, positive};
 use clap::Args;
 use pktgen::StreamMix;
 use pktgen::build::Mac;
@@ -17,7 +17,7 @@ pub struct FuzzArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
     /// Ends after so many seconds; with --write, of the stream's own time.
-    #[arg(long, value_name = "N", value_parser = seconds)]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub seconds: Option<f64>,
     /// Ends once every reason of the table was seen so many times; what is missing then is told, and is a failure.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -117,11 +117,6 @@ fn mac(text: &str) -> Result<Mac, String> {
     let mac =
         bytes.and_then(|bytes| Mac::try_from(bytes).ok()).filter(|mac| mac[0] & 1 == 0 && *mac != [0; 6]);
     mac.ok_or_else(|| "name one station's address, such as 02:00:00:00:01:01".into())
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| "name a number above 0".into())
 }
 
 fn threads(text: &str) -> Result<usize, String> {

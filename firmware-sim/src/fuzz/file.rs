@@ -1,8 +1,8 @@
 //! Frames of a stream into a file for another tool: each with a comment that says what it is.
 
-use super::progress::Progress;
 use super::{FuzzError, FuzzPlan, reason, stream};
 use crate::commented::{CommentedFile, INBOUND, Packet};
+use crate::progress::Progress;
 use pktgen::stream::{FRAME_MAX, Made};
 use pktgen::{Expected, Stream};
 use serde::Serialize;

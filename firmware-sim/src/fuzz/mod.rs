@@ -18,7 +18,6 @@ mod invariant;
 mod laws;
 mod life;
 mod memory;
-mod progress;
 mod report;
 mod sent;
 mod setup;

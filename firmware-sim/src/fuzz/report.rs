@@ -48,7 +48,7 @@ pub struct ReasonLine {
 }
 
 /// What became of one kind of answers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct AnswerLine {
     /// So many were given; those that were never given are counted here as well.
     pub given: u64,
@@ -177,15 +177,7 @@ impl FuzzReport {
             never_seen: less(1),
             other_drops: DropReason::OTHERS.iter().map(|reason| reason.name()).zip(tally.drops).collect(),
             diverts: tally.diverts,
-            answers: How::ALL
-                .into_iter()
-                .map(|how| {
-                    let count = tally.answers[how as usize];
-                    let (given, approved) = (count.given, count.approved);
-                    let (applied, rejected) = (count.applied, count.rejected);
-                    (how.name(), AnswerLine { given, approved, applied, rejected })
-                })
-                .collect(),
+            answers: How::ALL.into_iter().map(|how| (how.name(), tally.answers[how as usize])).collect(),
             rejections: Rejection::ALL.iter().map(|why| why.name()).zip(tally.rejections).collect(),
             rules_installed: tally.rules_installed,
             icmp_errors: tally.icmp_errors,

@@ -1,19 +1,11 @@
 //! What is counted over many routers' lives: verdicts, reasons, dispositions, answers.
 
 use super::act::How;
+use super::report::AnswerLine;
 use pktgen::Expected;
 use stack::answer::Rejection;
 use stack::stats::{Count, Disposition, Path};
 use stack::{Anomaly, DropReason, Stats, Verdict};
-
-/// What became of one kind of generated answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct AnswerCount {
-    pub(super) given: u64,
-    pub(super) approved: u64,
-    pub(super) applied: u64,
-    pub(super) rejected: u64,
-}
 
 /// Names of verdicts, in the order in which they are counted.
 pub(super) const VERDICTS: [&str; 5] = ["forward", "deliver", "consume", "drop", "divert"];
@@ -33,7 +25,7 @@ pub(super) struct Tally {
     pub(super) held: [u64; Anomaly::COUNT],
     pub(super) drops: [u64; DropReason::OTHERS.len()],
     pub(super) dispositions: [[Count; Path::ALL.len()]; Disposition::ALL.len()],
-    pub(super) answers: [AnswerCount; How::ALL.len()],
+    pub(super) answers: [AnswerLine; How::ALL.len()],
     pub(super) rejections: [u64; Rejection::ALL.len()],
     pub(super) diverts: u64,
     pub(super) rules_installed: u64,

@@ -10,7 +10,7 @@ use super::{MeasureError, MeasurePlan, Session};
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::cpu::Clocks;
-use crate::event_loop::EventLoop;
+use crate::event_loop::{EventLoop, Settling};
 use crate::port::Port;
 use crate::replay;
 use crate::run;
@@ -23,7 +23,7 @@ use stack::stats::{Count, Path};
 use stack::{Anomaly, Mode, Posture, Rate, RuleLimits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Time between two looks at how far the run is.
 const TICK: Duration = Duration::from_millis(5);
@@ -252,20 +252,15 @@ pub(super) fn drive(
     let mut owner =
         EventLoop::new(router, ports, backends, config.slow_path.service(), Clock::start(), None)?;
     watches.into_iter().for_each(|watch| owner.watch(watch));
-    let patience = SETTLE + Duration::from_micros(config.router.limits.divert_deadline.total_micros());
-    let (done, mut ended) = (AtomicBool::new(false), None);
+    let (done, mut settling) = (AtomicBool::new(false), Settling::new(&owner, SETTLE));
     owner.run(&done, TICK, |owner| {
         tick(owner);
         if stop.load(Ordering::Relaxed) {
             hand.end();
             done.store(true, Ordering::Relaxed);
         }
-        if hand.has_ended() {
-            let since: Instant = *ended.get_or_insert_with(Instant::now);
-            let settled = owner.router().is_settled() && owner.router().divert_occupancy() == (0, 0);
-            if settled || since.elapsed() > patience {
-                done.store(true, Ordering::Relaxed);
-            }
+        if hand.has_ended() && settling.is_over(owner) {
+            done.store(true, Ordering::Relaxed);
         }
     })?;
     Ok(owner)

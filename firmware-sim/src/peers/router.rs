@@ -6,9 +6,9 @@ use crate::config;
 use crate::event_loop::EventLoop;
 use crate::port::Port;
 use crate::port::tap::Tap;
-use crate::storage;
+use crate::run;
 use llm_slowpath::PingTask;
-use stack::{Router, Stats};
+use stack::Stats;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -25,13 +25,13 @@ addresses = ["10.0.2.1/24", "fd00:2::1/64"]
 
 /// Runs it until `stop` is set; `settle` is called in its thread, once the slow path has threads of its own, which may run
 /// wherever the calling one might. Its books.
-pub(super) fn run(
+pub(super) fn route(
     ports: [Tap; 2],
     stop: &AtomicBool,
     settle: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<Box<Stats>, Failure> {
     let config = config::parse("peers", CONFIG, Clock::secret(), None)?;
-    let router = Router::new(config.router.clone(), storage::storage(&config.router.limits, config.tables))?;
+    let router = run::router(&config)?;
     let ports = ports.map(|tap| Box::new(tap) as Box<dyn Port>).into();
     let (backends, service) = (config.slow_path.open(PingTask::default())?, config.slow_path.service());
     let mut owner = EventLoop::new(router, ports, backends, service, Clock::start(), None)?;

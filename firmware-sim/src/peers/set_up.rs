@@ -162,7 +162,7 @@ impl SetUp {
                 })
             }),
             Fabric::Softrouter { offload } => taps(offload, "router", |_, ports| {
-                Ok(move |stop: &AtomicBool| router::run(ports, stop, || pin(cpus[1])).map(Some))
+                Ok(move |stop: &AtomicBool| router::route(ports, stop, || pin(cpus[1])).map(Some))
             }),
         }?;
         for end in [&set_up.client, &set_up.server] {

@@ -34,7 +34,7 @@ pub use tape::{FileLine, Tally};
 use crate::clock::Clock;
 use crate::config::{self, FileError, RunConfig};
 use crate::decision_log::DecisionLog;
-use crate::event_loop::{EventLoop, LoopError, READ_MAX};
+use crate::event_loop::{EventLoop, LoopError, READ_MAX, Settling};
 use crate::logs::{LogError, LogPlan, Moment};
 use crate::port::Port;
 use crate::port::vlan::VlanPort;
@@ -44,7 +44,7 @@ use crate::slow_path::{SlowPathPlan, suit_servers};
 use llm_slowpath::{BackendSpec, PingTask, SetupError};
 use patience::Patience;
 use port::ReplayPort;
-use progress::Progress;
+use progress::ReplayProgress;
 use report::Ended;
 use stack::{Anomaly, ConfigError, Mode, PortId, Posture};
 use std::fs::Metadata;
@@ -53,7 +53,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tape::{Reel, SharedTally, Tape};
 
 /// The lab's router with a way out, as a configuration file.
@@ -291,10 +291,8 @@ fn play(
     plan: &ReplayPlan,
 ) -> Result<bool, ReplayError> {
     let done = AtomicBool::new(false);
-    let patience =
-        SETTLE + Duration::from_micros(owner.router().config().limits.divert_deadline.total_micros());
-    let mut progress = Progress::new(plan);
-    let mut played_at: Option<Instant> = None;
+    let mut settling = Settling::new(owner, SETTLE);
+    let mut progress = ReplayProgress::new(plan);
     let mut interrupted = false;
     let result = owner.run(&done, TICK, |owner| {
         if stop.load(Ordering::Relaxed) && !stamp.has_ended() {
@@ -304,12 +302,8 @@ fn play(
             stamp.end();
         }
         progress.show(stamp, tally, owner.router().stats());
-        if stamp.has_ended() {
-            let since = *played_at.get_or_insert_with(Instant::now);
-            let settled = owner.router().is_settled() && owner.router().divert_occupancy() == (0, 0);
-            if settled || since.elapsed() > patience {
-                done.store(true, Ordering::Relaxed);
-            }
+        if stamp.has_ended() && settling.is_over(owner) {
+            done.store(true, Ordering::Relaxed);
         }
     });
     progress.end();

@@ -5,6 +5,7 @@
 //! neighbours say, byte for byte, what may leave.
 
 mod advice;
+mod carry;
 mod errors;
 mod fields;
 mod injected;
@@ -22,6 +23,7 @@ mod reply;
 mod triage;
 
 pub use advice::advice;
+pub use carry::{echo_delta, rule_action};
 pub use errors::judge_error;
 pub use fields::{fields, right_action};
 pub use injected::{Cause, Neighbor, approvable, judge_injected, permitted};

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 const TERMINAL: Duration = Duration::from_millis(200);
 const ELSEWHERE: Duration = Duration::from_secs(5);
 
-pub(super) struct Progress {
+pub(crate) struct Progress {
     terminal: bool,
     shown: Instant,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { terminal: io::stderr().is_terminal(), shown: Instant::now() }
     }
 
     /// Shows the line, if it is time to.
-    pub(super) fn show(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn show(&mut self, line: impl FnOnce() -> String) {
         if self.shown.elapsed() < if self.terminal { TERMINAL } else { ELSEWHERE } {
             return;
         }
@@ -33,7 +33,7 @@ impl Progress {
     }
 
     /// Takes the line away.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         if self.terminal {
             eprint!("\r\x1b[K");
         }
