@@ -25,8 +25,8 @@ const SHARE: f64 = 0.001;
 pub struct Comparison {
     /// Differences up to this share are noise.
     pub threshold: f64,
-    /// How that is applied, in words.
-    pub rule: String,
+    /// How that is applied, in sentences.
+    pub rule: Vec<String>,
     /// The two runs.
     pub runs: [Run; 2],
     /// What was not alike when they were made: a difference of figures may come of that.
@@ -163,18 +163,20 @@ impl Comparison {
     }
 }
 
-fn rule(threshold: f64) -> String {
+fn rule(threshold: f64) -> Vec<String> {
     let percent = crate::page::number::percent;
-    format!(
-        "B is worse where a figure is worse than A's by more than {}; the tails of latencies (p99, p99.9) by more than {}, since \
-         few values make them; shares must differ by more than {} of the whole besides, and the shares of the fraction law are \
-         worse where the interval that B was measured in lies below A's and does not touch it. A p99 of fewer than 100 values, a \
-         p99.9 of fewer than 1000 and the longest time are not compared. These are two runs: a flag is a reason to measure \
-         again, not a proof.",
-        percent(threshold),
-        percent(TAIL * threshold),
-        percent(SHARE)
-    )
+    vec![
+        format!(
+            "B is worse where a figure is worse than A's by more than {}; the tails of latencies (p99, p99.9) by more than {}.",
+            percent(threshold),
+            percent(TAIL * threshold)
+        ),
+        format!("Shares must differ by more than {} of the whole besides.", percent(SHARE)),
+        "What was measured in rounds (the sweep, the costs) must be worse in every round of B than in any of A, too.".into(),
+        "The shares of the fraction law are worse where the interval of B lies below A's and does not touch it.".into(),
+        "A p99 of fewer than 100 values, a p99.9 of fewer than 1000 and the longest time are not compared.".into(),
+        "These are two runs: a flag is a reason to measure again, not a proof.".into(),
+    ]
 }
 
 fn row(a: Option<Figure>, b: Option<Figure>, threshold: f64) -> Row {
@@ -207,12 +209,13 @@ fn verdict(a: &Figure, b: &Figure, threshold: f64) -> Verdict {
         Better::Lower => Verdict::Worse,
     };
     let falls = if rises == Verdict::Better { Verdict::Worse } else { Verdict::Better };
-    if let (Noise::Upto(a_end), Noise::Upto(b_end)) = (a.noise, b.noise) {
-        return match () {
-            () if b_end < a.value => falls,
-            () if a_end < b.value => rises,
-            () => Verdict::Same,
-        };
+    let verdict = match () {
+        () if b.range[1] < a.range[0] => falls,
+        () if a.range[1] < b.range[0] => rises,
+        () => return Verdict::Same,
+    };
+    if a.noise == Noise::Interval {
+        return verdict;
     }
     if a.unit == Unit::Share && (a.value - b.value).abs() <= SHARE {
         return Verdict::Same;
@@ -220,11 +223,7 @@ fn verdict(a: &Figure, b: &Figure, threshold: f64) -> Verdict {
     let allowed = 1.0 + threshold * if a.noise == Noise::Tail { TAIL } else { 1.0 };
     // Exactly the threshold is within it, whatever the last digit of a product is.
     let beyond = |large: f64, small: f64| large > small * allowed * (1.0 + 1e-9);
-    match () {
-        () if beyond(b.value, a.value) => rises,
-        () if beyond(a.value, b.value) => falls,
-        () => Verdict::Same,
-    }
+    if beyond(b.value, a.value) || beyond(a.value, b.value) { verdict } else { Verdict::Same }
 }
 
 /// What must be alike, and where it is in a report.

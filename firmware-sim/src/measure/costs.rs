@@ -2,9 +2,10 @@
 
 use super::load::Offer;
 use super::pool::Pool;
-use super::report::{Cost, Help};
+use super::report::{Cost, Help, several};
 use super::rig::{Limits, Observed, Rig, Work};
 use super::{MeasureError, Session};
+use crate::median::median;
 use pktgen::stream::SIMPLE_IMIX;
 use std::time::Duration;
 
@@ -47,21 +48,42 @@ pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Cost>, MeasureError> 
             1_000_000,
         ),
     ];
-    let mut costs = Vec::new();
-    for (key, what, help, pool, odd) in kinds {
-        session.say(format_args!("cost of frames: {what}"));
-        let [warm_up, counted] = if plan.quick { [100, 300] } else { [300, 1_000] };
-        let (warm_up, counted) = (Duration::from_millis(warm_up), Duration::from_millis(counted));
-        let offer = Offer { rate: f64::INFINITY, odd, ring: plan.ring, span: warm_up + counted };
-        let (healthy, odd) = if odd == 0 { (pool, Pool::default()) } else { (Pool::default(), pool) };
-        let work = Work { offer, warm_up, healthy, odd, connections: 0 };
-        let observed = Rig { plan, help, limits: Limits::Usual }.run(&work, session)?;
-        if session.is_stopped() {
-            break;
+    let [warm_up, counted] = if plan.quick { [100, 300] } else { [300, 1_000] }.map(Duration::from_millis);
+    let offer = Offer { rate: f64::INFINITY, odd: 0, ring: plan.ring, span: warm_up + counted };
+    let mut costs: [Vec<Cost>; 4] = Default::default();
+    for round in 1..=plan.rounds() {
+        for ((key, what, help, pool, odd), costs) in kinds.iter().zip(&mut costs) {
+            session.say(format_args!("cost of frames: {what}, round {round} of {}", plan.rounds()));
+            let (healthy, strange) = match *odd {
+                0 => (pool.clone(), Pool::default()),
+                _ => (Pool::default(), pool.clone()),
+            };
+            let offer = Offer { odd: *odd, ..offer };
+            let work = Work { offer, warm_up, healthy, odd: strange, connections: 0 };
+            let observed = Rig { plan, help: *help, limits: Limits::Usual }.run(&work, session)?;
+            if session.is_stopped() {
+                // What was cut short says nothing.
+                return Ok(Vec::new());
+            }
+            costs.push(line(key, (*what).to_owned(), &observed));
         }
-        costs.push(line(key, what.to_owned(), &observed));
     }
-    Ok(costs)
+    Ok(costs.into_iter().map(median_cost).collect())
+}
+
+/// The median of rates and times, with the rounds if there were several; there is a round.
+fn median_cost(rounds: Vec<Cost>) -> Cost {
+    let of = |figure: fn(&Cost) -> f64| median(rounds.iter().map(figure)).unwrap_or_default();
+    Cost {
+        frames: rounds.iter().map(|cost| cost.frames).sum(),
+        frames_per_second: of(|cost| cost.frames_per_second),
+        owner_ns: of(|cost| cost.owner_ns),
+        process_ns: of(|cost| cost.process_ns),
+        money_per_million: median(rounds.iter().filter_map(|cost| cost.money_per_million)),
+        key: rounds[0].key.clone(),
+        what: rounds[0].what.clone(),
+        rounds: several(rounds),
+    }
 }
 
 /// The line about all frames that were received.
@@ -77,6 +99,7 @@ pub(super) fn line(key: &str, what: String, observed: &Observed) -> Cost {
         owner_ns: owner,
         process_ns: process,
         money_per_million: (money > 0.0).then_some(money / frames.max(1.0) * 1e6),
+        rounds: Vec::new(),
     }
 }
 
@@ -93,5 +116,6 @@ pub(super) fn call(help: Help, observed: &Observed) -> Option<Cost> {
         owner_ns: 0.0,
         process_ns: process.saturating_sub(owner).as_secs_f64() * 1e9 / calls,
         money_per_million: (money > 0.0).then_some(money / calls * 1e6),
+        rounds: Vec::new(),
     })
 }

@@ -1,6 +1,6 @@
 //! The key figures of a report, flat and with stable names: what two runs are compared by.
 
-use super::report::{Curve, Help, Histogram, Law, MeasureReport, Mixed, Ping, Point, Saved};
+use super::report::{Cost, Curve, Help, Histogram, Law, MeasureReport, Mixed, Ping, Point, Saved};
 use crate::page::number::{figures as plain, grouped, percent, time};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -18,6 +18,8 @@ pub struct Figure {
     pub better: Better,
     /// How much it differs from run to run.
     pub noise: Noise,
+    /// The smallest and the largest value that its rounds gave, or the interval that it lies in.
+    pub range: [f64; 2],
 }
 
 /// What a value is counted in.
@@ -66,8 +68,8 @@ pub enum Noise {
     Usual,
     /// Twice the threshold: a tail, which few values make.
     Tail,
-    /// The value is the lower end of an interval, this its upper end: two intervals differ where they are apart.
-    Upto(f64),
+    /// Nothing: two such figures differ where their ranges are apart.
+    Interval,
 }
 
 /// Values that a p99 must be of, to be one.
@@ -97,18 +99,13 @@ pub fn figures(report: &MeasureReport) -> Vec<Figure> {
     report.saved.iter().for_each(|saved| list.saved(saved));
     report.sweep.iter().for_each(|curve| list.curve(curve));
     report.law.iter().for_each(|law| list.law(law));
-    for cost in &report.costs {
-        let named = |what: &str| format!("cost.{}.{what}", slug(&cost.key));
-        list.usual(named("frames_per_second"), cost.frames_per_second, Unit::PerSecond, Better::Higher);
-        list.usual(named("owner"), cost.owner_ns, Unit::Nanoseconds, Better::Lower);
-        list.usual(named("process"), cost.process_ns, Unit::Nanoseconds, Better::Lower);
-        if let Some(money) = cost.money_per_million {
-            list.usual(named("money"), money, Unit::Money, Better::Lower);
-        }
-    }
+    report.costs.iter().for_each(|cost| list.cost(cost));
     report.pings.iter().for_each(|ping| list.ping(ping));
     list.figures
 }
+
+/// What it is called, where it is, and of what kind it is.
+type PointFigure = (&'static str, fn(&Point) -> f64, (Unit, Better, Noise));
 
 #[derive(Default)]
 struct List {
@@ -117,22 +114,41 @@ struct List {
 }
 
 impl List {
-    fn add(&mut self, name: String, value: f64, unit: Unit, better: Better, noise: Noise) {
-        if !value.is_finite() {
+    fn push(&mut self, mut figure: Figure) {
+        if !figure.value.is_finite() {
             return;
         }
         // Names may come from users, and two of them may be alike.
-        let mut unique = name.clone();
+        let name = figure.name.clone();
         let mut number = 2;
-        while !self.names.insert(unique.clone()) {
-            unique = format!("{name}#{number}");
+        while !self.names.insert(figure.name.clone()) {
+            figure.name = format!("{name}#{number}");
             number += 1;
         }
-        self.figures.push(Figure { name: unique, value, unit, better, noise });
+        self.figures.push(figure);
+    }
+
+    /// A figure that was measured once.
+    fn add(&mut self, name: String, value: f64, unit: Unit, better: Better, noise: Noise) {
+        self.push(Figure { name, value, unit, better, noise, range: [value; 2] });
     }
 
     fn usual(&mut self, name: String, value: f64, unit: Unit, better: Better) {
         self.add(name, value, unit, better, Noise::Usual);
+    }
+
+    /// A figure of something that was measured in rounds.
+    fn rounds<T>(
+        &mut self,
+        name: String,
+        (median, rounds): (&T, &[T]),
+        of: impl Fn(&T) -> f64,
+        (unit, better, noise): (Unit, Better, Noise),
+    ) {
+        let value = of(median);
+        let range =
+            rounds.iter().map(of).fold([value; 2], |[low, high], value| [low.min(value), high.max(value)]);
+        self.push(Figure { name, value, unit, better, noise, range });
     }
 
     fn latency(&mut self, name: &str, of: &Histogram) {
@@ -174,22 +190,42 @@ impl List {
     }
 
     fn curve(&mut self, curve: &Curve) {
+        const FIGURES: [PointFigure; 8] = [
+            ("goodput", |point| point.goodput, (Unit::PerSecond, Better::Higher, Noise::Usual)),
+            ("loss", |point| point.loss, (Unit::Share, Better::Lower, Noise::Usual)),
+            ("p50", |point| point.p50_us, (Unit::Microseconds, Better::Lower, Noise::Usual)),
+            ("p99", |point| point.p99_us, (Unit::Microseconds, Better::Lower, Noise::Tail)),
+            ("served", |point| point.served, (Unit::Share, Better::Higher, Noise::Usual)),
+            ("calls", |point| point.calls, (Unit::PerSecond, Better::Neither, Noise::Usual)),
+            ("transactions", |point| point.transactions, (Unit::PerSecond, Better::Higher, Noise::Usual)),
+            (
+                "transactions_many",
+                |point| point.transactions_many,
+                (Unit::PerSecond, Better::Higher, Noise::Usual),
+            ),
+        ];
         for point in &curve.points {
             let at = percent(point.share).replace(' ', "");
-            let named = |what: &str| format!("sweep.{}.{at}.{what}", key(curve.help));
-            self.usual(named("goodput"), point.goodput, Unit::PerSecond, Better::Higher);
-            self.usual(named("loss"), point.loss, Unit::Share, Better::Lower);
-            self.usual(named("p50"), point.p50_us, Unit::Microseconds, Better::Lower);
-            self.add(named("p99"), point.p99_us, Unit::Microseconds, Better::Lower, Noise::Tail);
-            self.rates(&named, point);
+            for (what, of, kind) in FIGURES {
+                let name = format!("sweep.{}.{at}.{what}", key(curve.help));
+                self.rounds(name, (point, &point.rounds), of, kind);
+            }
         }
     }
 
-    fn rates(&mut self, named: &impl Fn(&str) -> String, point: &Point) {
-        self.usual(named("served"), point.served, Unit::Share, Better::Higher);
-        self.usual(named("calls"), point.calls, Unit::PerSecond, Better::Neither);
-        self.usual(named("transactions"), point.transactions, Unit::PerSecond, Better::Higher);
-        self.usual(named("transactions_many"), point.transactions_many, Unit::PerSecond, Better::Higher);
+    fn cost(&mut self, cost: &Cost) {
+        let named = |what: &str| format!("cost.{}.{what}", slug(&cost.key));
+        let of = (cost, &cost.rounds[..]);
+        let (rate, time) = (
+            (Unit::PerSecond, Better::Higher, Noise::Usual),
+            (Unit::Nanoseconds, Better::Lower, Noise::Usual),
+        );
+        self.rounds(named("frames_per_second"), of, |cost| cost.frames_per_second, rate);
+        self.rounds(named("owner"), of, |cost| cost.owner_ns, time);
+        self.rounds(named("process"), of, |cost| cost.process_ns, time);
+        if let Some(money) = cost.money_per_million {
+            self.usual(named("money"), money, Unit::Money, Better::Lower);
+        }
     }
 
     fn law(&mut self, law: &Law) {
@@ -197,8 +233,15 @@ impl List {
         self.usual(named("alone"), law.alone, Unit::PerSecond, Better::Higher);
         self.usual(named("predicted"), law.predicted, Unit::Share, Better::Neither);
         if law.sustained.is_some() || law.not_sustained.is_some() {
-            let upto = Noise::Upto(law.not_sustained.unwrap_or(1.0));
-            self.add(named("sustained"), law.sustained.unwrap_or(0.0), Unit::Share, Better::Higher, upto);
+            let value = law.sustained.unwrap_or(0.0);
+            self.push(Figure {
+                name: named("sustained"),
+                value,
+                unit: Unit::Share,
+                better: Better::Higher,
+                noise: Noise::Interval,
+                range: [value, law.not_sustained.unwrap_or(1.0)],
+            });
         }
     }
 

@@ -102,6 +102,13 @@ pub struct MeasurePlan {
     pub write: Option<PathBuf>,
 }
 
+impl MeasurePlan {
+    /// Single points are measured so often, in rounds over all of them, so that a quiet minute favours none; medians are told.
+    const fn rounds(&self) -> usize {
+        if self.quick { 1 } else { 3 }
+    }
+}
+
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {

@@ -254,6 +254,9 @@ pub struct Point {
     pub transactions: f64,
     /// The same with [`CONNECTIONS`] at once.
     pub transactions_many: f64,
+    /// What each round gave, if there were several: the figures above are medians.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Self>,
 }
 
 /// How many transactions are under way at once in [`Point::transactions_many`].
@@ -281,7 +284,7 @@ pub struct Cost {
     pub key: String,
     /// Which frames, and what is done with them.
     pub what: String,
-    /// Frames.
+    /// Frames, of all rounds.
     pub frames: u64,
     /// Frames a second by the clock.
     pub frames_per_second: f64,
@@ -291,6 +294,9 @@ pub struct Cost {
     pub process_ns: f64,
     /// Money a million frames, if the backend has a price.
     pub money_per_million: Option<f64>,
+    /// What each round gave, if there were several: rates and times above are medians.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Self>,
 }
 
 /// Echo requests to the router, one after another.
@@ -333,6 +339,11 @@ impl Help {
             Self::Rules => "rules",
         }
     }
+}
+
+/// Rounds that are worth keeping: one alone says no more than its own figures.
+pub(super) fn several<T>(rounds: Vec<T>) -> Vec<T> {
+    if rounds.len() > 1 { rounds } else { Vec::new() }
 }
 
 /// Values by name.

@@ -97,6 +97,7 @@ fn curve(help: Help) -> Curve {
             calls: if help == Help::Off { 0.0 } else { odd.min(400.0) },
             transactions: 90_000.0 * left / (1.0 + 4.0 * share),
             transactions_many: 240_000.0 * left / (1.0 + 4.0 * share),
+            rounds: Vec::new(),
         }
     };
     Curve { help, points: [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99].map(point).into() }
@@ -164,6 +165,7 @@ pub(super) fn report() -> MeasureReport {
         owner_ns: 1e9 / rate,
         process_ns: 1.3e9 / rate,
         money_per_million: money,
+        rounds: Vec::new(),
     };
     MeasureReport {
         format: FORMAT,

@@ -2,7 +2,7 @@
 
 use super::load::Offer;
 use super::pool::Pool;
-use super::report::{CONNECTIONS, Curve, Help, Point};
+use super::report::{CONNECTIONS, Curve, Help, Point, several};
 use super::rig::{Limits, Observed, Rig, Work};
 use super::{MeasureError, MeasurePlan, Session};
 use crate::median::median;
@@ -17,9 +17,6 @@ const FRAMES: usize = 16_384;
 /// Bytes of a healthy frame with its check sequence.
 const SMALLEST: [(u32, u16); 1] = [(1, 64)];
 
-/// Every point is measured so often, each time at all shares; the medians are told.
-const ROUNDS: usize = 3;
-
 /// Time before it is counted, time that is counted, and as much of transactions, each with the same warm-up.
 fn spans(plan: &MeasurePlan) -> [Duration; 3] {
     let slow = if plan.slow_path.is_local() { 1 } else { 4 };
@@ -33,7 +30,7 @@ fn spans(plan: &MeasurePlan) -> [Duration; 3] {
 /// See [`MeasureError`].
 pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Curve>, MeasureError> {
     let plan = session.plan;
-    let (shares, rounds) = if plan.quick { (&QUICK[..], 1) } else { (&SHARES[..], ROUNDS) };
+    let (shares, rounds) = (if plan.quick { &QUICK[..] } else { &SHARES[..] }, plan.rounds());
     let pools = [Pool::healthy(plan.seed, &SMALLEST, FRAMES)?, Pool::odd(plan.seed, FRAMES)?];
     let mut points: Vec<Vec<Vec<Point>>> = vec![vec![Vec::new(); shares.len()]; Help::ALL.len()];
     for round in 1..=rounds {
@@ -54,7 +51,7 @@ pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Curve>, MeasureError>
     }
     let curve = |(help, points): (Help, Vec<Vec<Point>>)| Curve {
         help,
-        points: points.iter().map(|points| median_point(points)).collect(),
+        points: points.into_iter().map(median_point).collect(),
     };
     Ok(Help::ALL.into_iter().zip(points).map(curve).collect())
 }
@@ -80,9 +77,9 @@ fn at(session: &Session<'_>, help: Help, share: u64, pools: &[Pool; 2]) -> Resul
     Ok(Point { transactions: one, transactions_many: many, ..point(share, &load) })
 }
 
-/// The median of each figure; there is a point.
-fn median_point(points: &[Point]) -> Point {
-    let of = |figure: fn(&Point) -> f64| median(points.iter().map(figure)).unwrap_or_default();
+/// The median of each figure, with the rounds if there were several; there is a point.
+fn median_point(rounds: Vec<Point>) -> Point {
+    let of = |figure: fn(&Point) -> f64| median(rounds.iter().map(figure)).unwrap_or_default();
     Point {
         share: of(|point| point.share),
         healthy_offered: of(|point| point.healthy_offered),
@@ -94,6 +91,7 @@ fn median_point(points: &[Point]) -> Point {
         calls: of(|point| point.calls),
         transactions: of(|point| point.transactions),
         transactions_many: of(|point| point.transactions_many),
+        rounds: several(rounds),
     }
 }
 
@@ -117,6 +115,7 @@ fn point(share: u64, observed: &Observed) -> Point {
         calls: observed.grew(|books| books.slow.asked) / seconds,
         transactions: 0.0,
         transactions_many: 0.0,
+        rounds: Vec::new(),
     }
 }
 
@@ -138,7 +137,9 @@ mod tests {
         assert_eq!((point.share, point.healthy_offered, point.goodput), (0.25, 500.0, 425.0));
         assert_eq!((point.loss, point.served, point.calls), (0.15, 0.25, 3.0));
         let other = Point { goodput: 1.0, p99_us: 9.0, ..point.clone() };
-        let median = median_point(&[point.clone(), other, point]);
+        let median = median_point(vec![point.clone(), other.clone(), point.clone()]);
         assert_eq!((median.goodput, median.p99_us), (425.0, 0.0));
+        assert_eq!(median.rounds, [point.clone(), other, point.clone()]);
+        assert_eq!(median_point(vec![point.clone()]), point);
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn page(comparison: &Comparison) -> String {
     let all = rows(comparison, |_| true);
     let _ = writeln!(body, "<details><summary>All {} figures</summary>", all.len());
     table(&mut body, &HEAD, all.iter().map(|row| (quiet(row), cells(row))));
-    let _ = writeln!(body, "</details>\n<h2>How to read this</h2>\n<p>{}</p>", escape(&comparison.rule));
+    let _ = writeln!(
+        body,
+        "</details>\n<h2>How to read this</h2>\n<p>{}</p>",
+        escape(&comparison.rule.join(" "))
+    );
     document("Softrouter: two reports compared", &body)
 }
 

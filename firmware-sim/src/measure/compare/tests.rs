@@ -1,6 +1,6 @@
 //! Tests of the comparison: what is flagged, what is not, and what is said of files that cannot be read.
 
-use super::super::report::MeasureReport;
+use super::super::report::{MeasureReport, Point};
 use super::super::sample;
 use super::read::parse;
 use super::{Comparison, THRESHOLD, Verdict};
@@ -44,6 +44,26 @@ fn only_what_is_beyond_the_threshold_is_worse() {
     let tail = names(&slower(1.21), Verdict::Worse).len();
     assert_eq!(tail, 3);
     assert_eq!(names(&slower(0.9), Verdict::Better), both);
+}
+
+#[test]
+fn what_was_measured_in_rounds_is_worse_only_if_every_round_is() {
+    let goodput = |report: &mut MeasureReport, rounds: [f64; 3]| {
+        let point = &mut report.sweep[0].points[0];
+        let round = |goodput| Point { goodput, rounds: Vec::new(), ..point.clone() };
+        let rounds = rounds.map(round).into();
+        (point.goodput, point.rounds) = (50.0, rounds);
+    };
+    let compared = |b_rounds: [f64; 3]| {
+        let mut a = sample::report();
+        let mut b = a.clone();
+        goodput(&mut a, [40.0, 50.0, 60.0]);
+        goodput(&mut b, b_rounds);
+        b.sweep[0].points[0].goodput = 30.0;
+        Comparison::of(&a, &b, THRESHOLD)
+    };
+    assert_eq!(names(&compared([20.0, 30.0, 40.0]), Verdict::Worse), [""; 0]);
+    assert_eq!(names(&compared([20.0, 30.0, 39.0]), Verdict::Worse), ["sweep.off.0%.goodput"]);
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Display for Comparison {
         if hidden > 0 {
             writeln!(f, "and {hidden} figures of the sweep that do not differ: --json and --html have them")?;
         }
-        writeln!(f, "\n{}", self.rule)
+        writeln!(f, "\nHow to read this")?;
+        self.rule.iter().try_for_each(|sentence| writeln!(f, "  - {sentence}"))
     }
 }
