@@ -34,8 +34,9 @@ def main():
     parse.add_argument("model", help="the GGUF file")
     parse.add_argument("--port", type=int, default=8080)
     parse.add_argument("--threads", type=int, default=1)
+    parse.add_argument("--context", type=int, default=0, help="tokens of prompt and answer; 0: as the model was trained")
     args = parse.parse_args()
-    server = start(args.model, args.port, args.threads)
+    server = start(args.model, args.port, args.threads, context=args.context)
     print(server.listening_address, flush=True)
     try:
         signal.pause()
