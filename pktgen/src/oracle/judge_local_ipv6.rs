@@ -135,7 +135,14 @@ mod tests {
         let of = |chain: &[&Extension]| judged(59, chain.iter().map(|&e| e.clone()).collect(), &[]);
         assert_eq!(of(&[&h, &d, &r, &d]), Ok(()));
         assert_eq!(of(&[&h, &d, &r, &fragment(0, false), &d]), Err(Anomaly::Ipv6AtomicFragment));
-        for chain in [&[&r, &r][..], &[&d, &d], &[&d, &d, &d], &[&fragment(0, false), &r], &[&r, &d, &r]] {
+        for chain in [
+            &[&r, &r][..],
+            &[&d, &d],
+            &[&d, &d, &d],
+            &[&fragment(0, false), &r],
+            &[&r, &d, &r],
+            &[&d, &fragment(0, false), &d],
+        ] {
             assert_eq!(of(chain), Err(Anomaly::Ipv6ExtensionOrder));
         }
         assert_eq!(of(&[&d, &h]), Err(Anomaly::Ipv6HopByHopMisplaced));

@@ -126,15 +126,29 @@ fn options(packet: &[u8], from: usize, header: u8, malformed: Fault) -> Result<b
     Ok(alert)
 }
 
-/// The place of a header in the order that RFC 8200 §4.1 recommends; `last` is that of the one before.
-/// Destination Options have two: before a Routing header, and before the upper layer.
-const fn place(header: u8, last: u8) -> u8 {
-    match header {
-        HOP_BY_HOP => 1,
-        DESTINATION_OPTIONS if last <= 2 => 2,
-        ROUTING => 3,
-        FRAGMENT => 4,
-        _ => 5,
+/// The places of the headers so far in the order that RFC 8200 §4.1 recommends, a bit each.
+#[derive(Default)]
+struct Order(u8);
+
+impl Order {
+    const ROUTING: u8 = 1 << 3;
+    /// Destination Options have two places: before a Routing header, and before the upper layer.
+    const EARLY: u8 = 1 << 2;
+    const LATE: u8 = 1 << 5;
+
+    /// Is the next header in order? Destination Options come twice only with a Routing header between them.
+    const fn admits(&mut self, header: u8) -> bool {
+        let place = match header {
+            HOP_BY_HOP => 1 << 1,
+            DESTINATION_OPTIONS if self.0 < Self::ROUTING => Self::EARLY,
+            ROUTING => Self::ROUTING,
+            FRAGMENT => 1 << 4,
+            _ => Self::LATE,
+        };
+        let twice = place == Self::LATE && self.0 & (Self::EARLY | Self::ROUTING) == Self::EARLY;
+        let in_order = self.0 < place && !twice;
+        self.0 |= place;
+        in_order
     }
 }
 
@@ -148,7 +162,7 @@ pub(super) fn walk(packet: &[u8]) -> Result<Chain, Fault> {
     // Where the type of the header at `at` stands.
     let mut type_at = 6;
     let mut at = IPV6_HEADER;
-    let mut last = 0;
+    let mut order = Order::default();
     let mut headers = 0;
     loop {
         let header = *packet.get(type_at).ok_or(truncated)?;
@@ -166,11 +180,9 @@ pub(super) fn walk(packet: &[u8]) -> Result<Chain, Fault> {
             }
             _ => return Err(Fault::told(Anomaly::Ipv6NextHeaderUnknown, 1, type_at)),
         }
-        let place = place(header, last);
-        if place <= last {
+        if !order.admits(header) {
             chain.oddity = Some(Anomaly::Ipv6ExtensionOrder);
         }
-        last = place;
         let end = match header {
             HOP_BY_HOP => {
                 chain.router_alert = hop_by_hop(packet)?;
@@ -358,7 +370,10 @@ mod tests {
         let whole = Some(Anomaly::Ipv6AtomicFragment);
         assert_eq!(odd(60, &destination(43, &routing(60, &destination(58, &echo())))), None);
         assert_eq!(odd(43, &routing(60, &destination(58, &echo()))), None);
-        assert_eq!(odd(60, &destination(44, &atomic(60, &destination(58, &echo())))), whole);
+        assert_eq!(odd(60, &destination(44, &atomic(58, &echo()))), whole);
+        assert_eq!(odd(44, &atomic(60, &destination(58, &echo()))), whole);
+        // Without a Routing header the first Destination Options are before none.
+        assert_eq!(odd(60, &destination(44, &atomic(60, &destination(58, &echo())))), order);
         assert_eq!(odd(44, &atomic(43, &routing(58, &echo()))), order);
         assert_eq!(odd(43, &routing(43, &routing(58, &echo()))), order);
         assert_eq!(odd(60, &destination(60, &destination(58, &echo()))), order);

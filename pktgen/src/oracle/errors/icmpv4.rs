@@ -46,7 +46,9 @@ pub(super) fn judge(world: &World, frame: &[u8], (port, sent): (PortId, &[u8])) 
         a.octets()[0] == 0 || a.is_loopback() || a.octets()[0] >= 224 || world.is_directed_broadcast(a)
     };
     require(!nobody(source), "to a source that is not one host")?;
-    require(destination.octets()[0] < 224 && !world.is_directed_broadcast(destination), "about a broadcast")?;
+    // Class E (240/4) is reserved, but neither a broadcast nor a group.
+    let group = destination.is_multicast() || destination.is_broadcast();
+    require(!group && !world.is_directed_broadcast(destination), "about a broadcast")?;
     let of_error = about[9] == 1 && matches!(about.get(header), Some(3 | 4 | 5 | 11 | 12));
     require(!of_error, "about an ICMP error")
 }
