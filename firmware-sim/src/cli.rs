@@ -5,6 +5,7 @@ use crate::logs::{LogLimit, LogPlan};
 use crate::measure::Section;
 use crate::measure::compare::THRESHOLD;
 use crate::metrics::Listen;
+use crate::rules::client::Ask;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_slowpath::BackendSpec;
 use llm_slowpath::prompt::tokens::Task;
@@ -246,51 +247,7 @@ pub struct RulesArgs {
     pub json: bool,
     /// What is wanted.
     #[command(subcommand)]
-    pub command: RulesCommand,
-}
-
-/// What is wanted of a router.
-#[derive(Debug, Subcommand)]
-pub enum RulesCommand {
-    /// All rules as a table.
-    List,
-    /// All of one rule, as in files.
-    Show {
-        /// Its id.
-        id: u32,
-    },
-    /// Where one rule comes from, what it matches, what it did, and when it ends, in words.
-    Explain {
-        /// Its id.
-        id: u32,
-    },
-    /// Keep a rule until it is revoked.
-    Pin {
-        /// Its id.
-        id: u32,
-    },
-    /// Let a rule end when its time is over.
-    Unpin {
-        /// Its id.
-        id: u32,
-    },
-    /// Remove a rule.
-    Revoke {
-        /// Its id.
-        id: u32,
-    },
-    /// Remove all rules that are not pinned, and forget all that is being learnt.
-    Flush,
-    /// Write all rules to a file, or to standard output.
-    Export {
-        /// The file, which is replaced.
-        file: Option<PathBuf>,
-    },
-    /// Install the rules of a file: none if any of them is no rule, else each that the router takes.
-    Import {
-        /// What `export` wrote, or docs/rules.md describes; - for standard input.
-        file: PathBuf,
-    },
+    pub command: Ask,
 }
 
 /// `softrouter replay-recording`

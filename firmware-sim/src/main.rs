@@ -3,7 +3,6 @@
 use clap::Parser;
 use firmware_sim::cli::{
     Cli, Command, ExamArgs, LabArgs, MeasureArgs, PromptArgs, ReplayArgs, ReplayRecordingArgs, RulesArgs,
-    RulesCommand,
 };
 use firmware_sim::exam::{Exam, ExamPlan, Prices};
 use firmware_sim::fuzz::{self, FuzzArgs, FuzzPlan};
@@ -14,8 +13,8 @@ use firmware_sim::measure::{self, MeasurePlan, Section};
 use firmware_sim::output::{Output, distinct};
 use firmware_sim::prompt_command::{self, PromptPlan};
 use firmware_sim::replay::{self, Pace, ReplayPlan};
-use firmware_sim::rules::client::{Ask, ask};
-use firmware_sim::rules::{ControlPlan, Request, RulesPlan};
+use firmware_sim::rules::client::ask;
+use firmware_sim::rules::{ControlPlan, RulesPlan};
 use firmware_sim::run::Outputs;
 use firmware_sim::slow_path::SlowPathPlan;
 use firmware_sim::{anomalies, config, lab, recording, run};
@@ -68,7 +67,7 @@ fn main() -> ExitCode {
         Command::ReplayRecording(args) => finish(replay_recording(&args)),
         Command::Fuzz(args) => finish(run_fuzz(&args)),
         Command::Prompt(args) => finish(run_prompt(&args)),
-        Command::Rules(args) => finish(ask_about_rules(args)),
+        Command::Rules(args) => finish(ask_about_rules(&args)),
     }
 }
 
@@ -314,19 +313,8 @@ fn run_prompt(args: &PromptArgs) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(true)
 }
 
-fn ask_about_rules(args: RulesArgs) -> Result<bool, Box<dyn std::error::Error>> {
-    let wanted = match args.command {
-        RulesCommand::List => Ask::Plain(Request::List),
-        RulesCommand::Show { id } => Ask::Plain(Request::Show { id }),
-        RulesCommand::Explain { id } => Ask::Plain(Request::Explain { id }),
-        RulesCommand::Pin { id } => Ask::Plain(Request::Pin { id }),
-        RulesCommand::Unpin { id } => Ask::Plain(Request::Unpin { id }),
-        RulesCommand::Revoke { id } => Ask::Plain(Request::Revoke { id }),
-        RulesCommand::Flush => Ask::Plain(Request::Flush),
-        RulesCommand::Export { file } => Ask::Export(file),
-        RulesCommand::Import { file } => Ask::Import(file),
-    };
-    let (answer, shown) = ask(&wanted, args.socket.as_deref())?;
+fn ask_about_rules(args: &RulesArgs) -> Result<bool, Box<dyn std::error::Error>> {
+    let (answer, shown) = ask(&args.command, args.socket.as_deref())?;
     if args.json {
         let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&answer)?);
     } else if answer.ok {

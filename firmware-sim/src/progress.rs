@@ -1,5 +1,6 @@
 //! The progress line of a run, on standard error: often on a terminal, now and then elsewhere.
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -23,19 +24,20 @@ impl Progress {
             return;
         }
         self.shown = Instant::now();
-        let line = line();
-        if self.terminal {
-            eprint!("\r\x1b[K{line}");
-            let _ = io::stderr().flush();
-        } else {
-            eprintln!("{line}");
-        }
+        self.tell(line());
+    }
+
+    /// Shows the line, whatever time it is.
+    pub(crate) fn tell(&self, line: impl Display) {
+        let (begin, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
+        // Nobody who has closed it wants to read it.
+        let _ = write!(io::stderr(), "{begin}{line}{end}");
     }
 
     /// Takes the line away.
     pub(crate) fn end(&self) {
         if self.terminal {
-            eprint!("\r\x1b[K");
+            self.tell("");
         }
     }
 }

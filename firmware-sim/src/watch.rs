@@ -41,13 +41,20 @@ pub trait Watch: Send {
     fn flush(&mut self) {}
 }
 
-/// What a verdict is called in logs and comments.
-pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
+/// What verdicts are called in logs, comments and reports.
+pub(crate) const VERDICTS: [&str; 5] = ["forward", "deliver", "consume", "drop", "divert"];
+
+/// Where a verdict is in [`VERDICTS`].
+pub(crate) const fn verdict_index(verdict: Verdict) -> usize {
     match verdict {
-        Verdict::Forward { .. } => "forward",
-        Verdict::Deliver => "deliver",
-        Verdict::Consume => "consume",
-        Verdict::Drop(_) => "drop",
-        Verdict::Divert(_) => "divert",
+        Verdict::Forward { .. } => 0,
+        Verdict::Deliver => 1,
+        Verdict::Consume => 2,
+        Verdict::Drop(_) => 3,
+        Verdict::Divert(_) => 4,
     }
+}
+
+pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
+    VERDICTS[verdict_index(verdict)]
 }

@@ -9,7 +9,6 @@ mod interval;
 pub mod items;
 mod judge;
 mod plot;
-mod progress;
 mod report;
 mod score;
 mod sitting;

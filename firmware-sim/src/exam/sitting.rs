@@ -4,8 +4,8 @@ use super::baseline::Baseline;
 use super::examinee::{Examinee, NoAnswer};
 use super::items::{Part, Question};
 use super::judge::{Judgement, judge};
-use super::progress::Progress;
 use super::words::{self, Wrong};
+use crate::progress::Progress;
 use llm_slowpath::Spoken;
 use nix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +62,7 @@ pub(super) fn sit(
 ) -> Sat {
     let start = Instant::now();
     let about = examinee.about();
-    let mut progress = Progress::new(&about.name, questions.len());
+    let mut progress = Progress::new();
     let mut sat = Sat { records: Vec::new(), wrong: Vec::new(), cut_short: None, took: Duration::ZERO };
     let mut failures = 0;
     for question in questions {
@@ -76,7 +76,7 @@ pub(super) fn sit(
             sat.wrong.push(words::wrong(question, &said));
         }
         sat.records.push(record);
-        progress.step(record.judgement.right);
+        progress.show(|| line(&about.name, &sat.records, questions.len(), start.elapsed()));
         if let Err(NoAnswer::Failed(error)) = said
             && failures == PATIENCE
         {
@@ -87,6 +87,14 @@ pub(super) fn sit(
     progress.end();
     sat.took = start.elapsed();
     sat
+}
+
+/// How far the exam has come.
+fn line(name: &str, asked: &[Record], total: usize, took: Duration) -> String {
+    let right = asked.iter().filter(|record| record.judgement.right).count();
+    let (asked, share) = (asked.len(), 100.0 * right as f64 / asked.len() as f64);
+    let left = took.as_secs_f64() / asked as f64 * (total - asked) as f64;
+    format!("{name}: {asked} of {total} asked, {share:.2} % right, {left:.0} s to go")
 }
 
 fn ask(

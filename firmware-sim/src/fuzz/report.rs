@@ -3,7 +3,8 @@
 use super::FuzzPlan;
 use super::act::How;
 use super::invariant::{Checked, Invariant, Violation};
-use super::tally::{Tally, VERDICTS};
+use super::tally::Tally;
+use crate::watch::VERDICTS;
 use serde::Serialize;
 use stack::answer::Rejection;
 use stack::stats::{Disposition, Path};

@@ -2,13 +2,11 @@
 
 use super::act::How;
 use super::report::AnswerLine;
+use crate::watch::{VERDICTS, verdict_index};
 use pktgen::Expected;
 use stack::answer::Rejection;
 use stack::stats::{Count, Disposition, Path};
 use stack::{Anomaly, DropReason, Stats, Verdict};
-
-/// Names of verdicts, in the order in which they are counted.
-pub(super) const VERDICTS: [&str; 5] = ["forward", "deliver", "consume", "drop", "divert"];
 
 /// Counts of one life, or of many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +14,7 @@ pub(super) struct Tally {
     /// Frames that went in, those that the bench made itself too.
     pub(super) frames: u64,
     pub(super) bytes: u64,
+    /// In the order of [`VERDICTS`].
     pub(super) verdicts: [u64; VERDICTS.len()],
     /// Frames that say what they are: healthy, none of it known, and each anomaly.
     pub(super) healthy: u64,
@@ -39,7 +38,7 @@ impl Default for Tally {
         Self {
             frames: 0,
             bytes: 0,
-            verdicts: [0; 5],
+            verdicts: [0; VERDICTS.len()],
             healthy: 0,
             unknown: 0,
             expected: [0; Anomaly::COUNT],
@@ -68,14 +67,7 @@ impl Tally {
     pub(super) const fn verdict(&mut self, verdict: Verdict, len: usize) {
         self.frames += 1;
         self.bytes += len as u64;
-        let at = match verdict {
-            Verdict::Forward { .. } => 0,
-            Verdict::Deliver => 1,
-            Verdict::Consume => 2,
-            Verdict::Drop(_) => 3,
-            Verdict::Divert(_) => 4,
-        };
-        self.verdicts[at] += 1;
+        self.verdicts[verdict_index(verdict)] += 1;
     }
 
     #[inline]

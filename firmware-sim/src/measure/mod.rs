@@ -34,6 +34,7 @@ use crate::config::FileError;
 use crate::event_loop::LoopError;
 use crate::lab::run::LabError;
 use crate::peers::{self, PeerError, PeerPlan, PeerReport};
+use crate::progress::Progress;
 use crate::slow_path::SlowPathPlan;
 use clap::ValueEnum;
 use llm_slowpath::{PingTask, SetupError};
@@ -43,7 +44,7 @@ use stack::{ConfigError, Posture};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,6 +152,7 @@ struct Session<'a> {
     plan: &'a MeasurePlan,
     stop: &'a Arc<AtomicBool>,
     started: Instant,
+    progress: Progress,
     ran: Cell<Option<f64>>,
 }
 
@@ -168,18 +170,7 @@ impl Session<'_> {
     /// What is done now.
     fn say(&self, what: fmt::Arguments<'_>) {
         let seconds = self.started.elapsed().as_secs_f64();
-        let (mut out, terminal) = (io::stderr().lock(), io::stderr().is_terminal());
-        // Nobody who has closed it wants to read it.
-        let _ = match terminal {
-            true => write!(out, "\r\x1b[K{seconds:6.1} s  {what}").and_then(|()| out.flush()),
-            false => writeln!(out, "{seconds:6.1} s  {what}"),
-        };
-    }
-
-    fn end(&self) {
-        if io::stderr().is_terminal() {
-            eprint!("\r\x1b[K");
-        }
+        self.progress.tell(format_args!("{seconds:6.1} s  {what}"));
     }
 }
 
@@ -190,7 +181,8 @@ impl Session<'_> {
 pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, MeasureError> {
     // Whoever cannot be asked is not found out after minutes.
     plan.slow_path.open(PingTask::default())?;
-    let session = Session { plan, stop, started: Instant::now(), ran: Cell::new(None) };
+    let session =
+        Session { plan, stop, started: Instant::now(), progress: Progress::new(), ran: Cell::new(None) };
     let mut report = MeasureReport {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -230,7 +222,7 @@ pub fn run(plan: &MeasurePlan, stop: &Arc<AtomicBool>) -> Result<MeasureReport, 
             result => result?,
         }
     }
-    session.end();
+    session.progress.end();
     report.interrupted = session.is_stopped();
     report.seconds = session.started.elapsed().as_secs_f64();
     report.ran = session.ran.get();

@@ -3,6 +3,7 @@
 use super::request::{Answer, REQUEST_MAX, Request};
 use super::socket::{SYSTEM, default_path};
 use super::table::table;
+use clap::Subcommand;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, Permissions};
@@ -16,15 +17,22 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The longest answer: as many rules as there may be.
 const ANSWER_MAX: u64 = 4 << 30;
 
-/// What the operator wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the operator wants: the subcommands of `softrouter rules`.
+#[derive(Debug, Subcommand)]
 pub enum Ask {
     /// A request that needs nothing else.
+    #[command(flatten)]
     Plain(Request),
-    /// All rules, to a file or to standard output.
-    Export(Option<PathBuf>),
-    /// The rules of a file.
-    Import(PathBuf),
+    /// Write all rules to a file, or to standard output.
+    Export {
+        /// The file, which is replaced.
+        file: Option<PathBuf>,
+    },
+    /// Install the rules of a file: none if any of them is no rule, else each that the router takes.
+    Import {
+        /// What `export` wrote, or docs/rules.md describes; - for standard input.
+        file: PathBuf,
+    },
 }
 
 /// Why a router was not asked.
@@ -78,13 +86,13 @@ pub enum ClientError {
 pub fn ask(ask: &Ask, socket: Option<&Path>) -> Result<(Answer, String), ClientError> {
     let request = match ask {
         Ask::Plain(request) => request.clone(),
-        Ask::Export(_) => Request::Export,
-        Ask::Import(path) => Request::Import { document: read(path)? },
+        Ask::Export { .. } => Request::Export,
+        Ask::Import { file } => Request::Import { document: read(file)? },
     };
     let (stream, path) = connect(socket)?;
     let answer = exchange(stream, &request).map_err(|source| ClientError::Broken { path, source })?;
     let mut shown = words(ask, &answer);
-    if let (Ask::Export(Some(path)), Some(document)) = (ask, &answer.document) {
+    if let (Ask::Export { file: Some(path) }, Some(document)) = (ask, &answer.document) {
         write(path, document)?;
         shown = format!("{} rules written to {}\n", answer.places.unwrap_or_default(), path.display());
     }
@@ -179,8 +187,8 @@ fn exchange(mut stream: Socket, request: &Request) -> io::Result<Answer> {
 fn words(ask: &Ask, answer: &Answer) -> String {
     // Whose fault it is, if the router was given a file.
     let file = match ask {
-        Ask::Import(path) => format!("{}: ", path.display()),
-        Ask::Plain(_) | Ask::Export(_) => String::new(),
+        Ask::Import { file } => format!("{}: ", file.display()),
+        Ask::Plain(_) | Ask::Export { .. } => String::new(),
     };
     if let Some(error) = &answer.error {
         return format!("{file}{error}\n");
@@ -220,7 +228,7 @@ fn words(ask: &Ask, answer: &Answer) -> String {
         Ask::Plain(Request::Flush) => {
             format!("{} rules flushed; pinned ones stay\n", answer.flushed.unwrap_or_default())
         }
-        Ask::Export(_) | Ask::Plain(Request::Export) => answer.document.clone().unwrap_or_default(),
-        Ask::Import(_) | Ask::Plain(Request::Import { .. }) => text,
+        Ask::Export { .. } | Ask::Plain(Request::Export) => answer.document.clone().unwrap_or_default(),
+        Ask::Import { .. } | Ask::Plain(Request::Import { .. }) => text,
     }
 }

@@ -3,47 +3,50 @@
 use super::document::Refused;
 use super::form::RuleForm;
 use super::seconds::Seconds;
+use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
 /// The longest request, with a document to import in it: some 20,000 rules.
 pub(super) const REQUEST_MAX: usize = 16 << 20;
 
-/// What an operator asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What an operator asks for. What needs no file is a subcommand of `softrouter rules` as it is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Subcommand)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// All rules.
+    /// All rules as a table.
     List,
-    /// One rule.
+    /// All of one rule, as in files.
     Show {
-        /// Which.
+        /// Its id.
         id: u32,
     },
-    /// One rule, in words.
+    /// Where one rule comes from, what it matches, what it did, and when it ends, in words.
     Explain {
-        /// Which.
+        /// Its id.
         id: u32,
     },
-    /// It stays until it is revoked.
+    /// Keep a rule until it is revoked.
     Pin {
-        /// Which.
+        /// Its id.
         id: u32,
     },
-    /// It ends when its time is over.
+    /// Let a rule end when its time is over.
     Unpin {
-        /// Which.
+        /// Its id.
         id: u32,
     },
-    /// It goes.
+    /// Remove a rule.
     Revoke {
-        /// Which.
+        /// Its id.
         id: u32,
     },
-    /// All that are not pinned go.
+    /// Remove all rules that are not pinned, and forget all that is being learnt.
     Flush,
     /// All rules as a document.
+    #[command(skip)]
     Export,
     /// The rules of a document are installed.
+    #[command(skip)]
     Import {
         /// The document's text.
         document: String,

@@ -2,6 +2,7 @@
 
 use firmware_sim::median::median;
 use pktgen::build::{Ipv4, ethernet, tag};
+use pktgen::dice::{Draw, rng_for};
 use smoltcp::time::Duration;
 use smoltcp::wire::EthernetAddress;
 use stack::classify::Locals;
@@ -216,12 +217,8 @@ fn foreign(rules: usize, frames: usize, random: bool) -> Routine {
         }
     }
     // A full divert queue refuses what no rule takes: what is measured is the way there.
-    let mut state = 1_u64;
-    let senders = (0..frames).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 32) as u32 | 1 << 31
-    });
-    let driver = from_stations(senders);
+    let mut rng = rng_for(1, 0, 0);
+    let driver = from_stations((0..frames).map(|_| rng.below(1 << 31) as u32 | 1 << 31));
     if rules == 0 {
         sim = queue_full(Sizes { rules: 0, ..SIZES });
     } else {

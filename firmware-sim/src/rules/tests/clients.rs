@@ -133,7 +133,7 @@ fn rules_are_imported_listed_pinned_revoked_and_flushed() {
     // People are told.
     let (file, path) = (folder.file("again.json"), &owner.path);
     fs::write(&file, &document).unwrap();
-    let (_, told) = ask(&Ask::Import(file), Some(path)).unwrap();
+    let (_, told) = ask(&Ask::Import { file }, Some(path)).unwrap();
     assert_eq!(told, "0 rules installed, 0 expired, 0 refused, 198 there already\n");
     let path = owner.path.clone();
     owner.end();
@@ -255,6 +255,6 @@ fn without_a_router_the_client_says_where_it_looked() {
     let error = ask(&Ask::Plain(Request::List), Some(&path)).unwrap_err();
     assert!(matches!(error, ClientError::Broken { .. }), "{error}");
     silent.join().unwrap();
-    let error = ask(&Ask::Import(folder.file("missing")), Some(&path)).unwrap_err();
+    let error = ask(&Ask::Import { file: folder.file("missing") }, Some(&path)).unwrap_err();
     assert!(matches!(error, ClientError::File { .. }) && error.to_string().contains("remedy: "), "{error}");
 }
