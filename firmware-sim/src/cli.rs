@@ -1,5 +1,11 @@
 //! The command line of `softrouter`.
 
+mod status;
+mod values;
+
+pub use status::{FAILED, UNUSABLE};
+pub(crate) use values::{positive, shell_word};
+
 use crate::fuzz::FuzzArgs;
 use crate::logs::{LogLimit, LogPlan};
 use crate::measure::Section;
@@ -10,10 +16,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_slowpath::BackendSpec;
 use llm_slowpath::prompt::tokens::Task;
 use std::path::PathBuf;
+use values::{price, probability, task};
 
 /// A soft router: a deterministic fast path, and a language model as its slow path.
 #[derive(Debug, Parser)]
-#[command(name = "softrouter", version, about)]
+#[command(name = "softrouter", version, about, after_help = status::HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -117,8 +124,8 @@ pub struct LabArgs {
     /// Opens a control socket there, for `softrouter rules --socket PATH`.
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
-    /// Serves what is counted at http://ADDRESS:PORT/metrics, for Prometheus; a port alone is on this machine alone, and port 0
-    /// is one that is free.
+    /// Serves what is counted at http://ADDRESS:PORT/metrics, for Prometheus; a port alone, as 9469 or :9469, is on this
+    /// machine alone (127.0.0.1), and port 0 is one that is free.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics: Option<Listen>,
 }
@@ -146,7 +153,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
     /// Serves what is counted at http://ADDRESS:PORT/metrics, for Prometheus, instead of where the configuration says; a port
-    /// alone is on this machine alone, and port 0 is one that is free.
+    /// alone, as 9469 or :9469, is on this machine alone (127.0.0.1), and port 0 is one that is free.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics: Option<Listen>,
 }
@@ -224,8 +231,8 @@ pub struct LogArgs {
     /// Adds a line to this file for each anomaly, in the form of Zeek's weird.log.
     #[arg(long, value_name = "FILE")]
     pub weird: Option<PathBuf>,
-    /// How many anomalies of one reason both logs tell: so many pass, then one in so many, and after so many seconds all
-    /// anew; off: all of them.
+    /// How many anomalies of one reason both logs tell: so many pass, then one in so many (0: none), and after so many
+    /// seconds all anew; off: all of them.
     #[arg(long, value_name = "PASS,ONE_IN,SECONDS", default_value = "25,1000,600")]
     pub log_limit: LogLimit,
 }
@@ -386,26 +393,6 @@ pub struct PromptArgs {
     /// All of it as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-fn task(name: &str) -> Result<Task, String> {
-    let names = || Task::ALL.map(Task::name).join(", ");
-    Task::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("name some of {}", names()))
-}
-
-/// A finite number above 0.
-pub(crate) fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| "name a number above 0".into())
-}
-
-fn probability(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|p| (0.0..=1.0).contains(p)).ok_or_else(|| "name a number from 0 to 1".into())
-}
-
-fn price(text: &str) -> Result<f64, String> {
-    let price = text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
-    price.ok_or_else(|| "name a number that is not negative".into())
 }
 
 /// [`stack::Posture`] on the command line.

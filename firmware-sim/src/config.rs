@@ -81,7 +81,7 @@ pub fn load(
     secret: u64,
     midnight_offset_ms: Option<u32>,
 ) -> Result<(RunConfig, String), FileError> {
-    let (name, text) = read(path)?;
+    let (name, text) = read(path, "router.example.toml is one to start from")?;
     parse(&name, &text, secret, midnight_offset_ms).map(|config| (config, text))
 }
 
@@ -90,14 +90,15 @@ pub fn load(
 /// # Errors
 /// The first thing that is wrong.
 pub fn load_slow_path(path: &Path) -> Result<SlowPathPlan, FileError> {
-    let (name, text) = read(path)?;
+    let (name, text) =
+        read(path, "it holds [[backend]], [slow_path] and [value] alone, as router.example.toml shows them")?;
     let at = Locator { name: &name, text: &text };
     let file: SlowPathFile = at.deserialize()?;
     let SlowPathFile { backend, slow_path, value } = &file;
     slow_path::plan(&at, &slow_path::Tables { single: None, backends: backend, slow_path, values: value })
 }
 
-fn read(path: &Path) -> Result<(String, String), FileError> {
+fn read(path: &Path, example: &str) -> Result<(String, String), FileError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| FileError {
         file: name.clone(),
@@ -105,7 +106,7 @@ fn read(path: &Path) -> Result<(String, String), FileError> {
         column: 1,
         field: "(the file itself)".into(),
         problem: error.to_string(),
-        remedy: "give the path of a readable TOML file; router.example.toml is one to start from".into(),
+        remedy: format!("give the path of a readable TOML file; {example}"),
     })?;
     Ok((name, text))
 }

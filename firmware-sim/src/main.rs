@@ -2,7 +2,8 @@
 
 use clap::Parser;
 use firmware_sim::cli::{
-    Cli, Command, ExamArgs, LabArgs, MeasureArgs, PromptArgs, ReplayArgs, ReplayRecordingArgs, RulesArgs,
+    Cli, Command, ExamArgs, FAILED, LabArgs, MeasureArgs, PromptArgs, ReplayArgs, ReplayRecordingArgs,
+    RulesArgs, UNUSABLE,
 };
 use firmware_sim::exam::{Exam, ExamPlan, Prices};
 use firmware_sim::fuzz::{self, FuzzArgs, FuzzPlan};
@@ -26,13 +27,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// The run went to its end, but healthy traffic was lost, an invariant or a law is broken, a backend did not answer, a file
-/// could not be read to its end, a replay differs, a part was not measured, a figure became worse, or a router refused what it
-/// was asked.
-const FAILED: u8 = 1;
-/// It could not run at all.
-const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -237,31 +231,29 @@ fn replay_recording(args: &ReplayRecordingArgs) -> Result<bool, Box<dyn std::err
 }
 
 fn run_fuzz(args: &FuzzArgs) -> Result<bool, Box<dyn std::error::Error>> {
-    if let Some(case) = &args.replay_case {
-        let broken = fuzz::replay_case(case)?;
-        let told = broken
-            .as_ref()
-            .map_or("every law held".to_owned(), |violation| format!("VIOLATION: {violation}"));
-        let _ = writeln!(std::io::stdout(), "{}: {told}", case.display());
-        return Ok(broken.is_none());
-    }
-    let corpus: Vec<&Path> = args.corpus.iter().map(PathBuf::as_path).collect();
-    distinct(&corpus, &[("--json", args.json.as_deref()), ("--write", args.write.as_deref())])?;
+    let read: Vec<&Path> = args.corpus.iter().chain(&args.replay_case).map(PathBuf::as_path).collect();
+    distinct(&read, &[("--json", args.json.as_deref()), ("--write", args.write.as_deref())])?;
     let json = Output::create("--json", args.json.as_deref())?;
     let (plan, stop) = (FuzzPlan::from(args), stop_flag());
-    let (text, document, success) = if let Some(file) = &args.write {
+    let (text, document, success, not_written) = if let Some(case) = &args.replay_case {
+        let report = fuzz::replay_case(case)?;
+        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success, None)
+    } else if let Some(file) = &args.write {
         let report = fuzz::write(&plan, file, &stop)?;
-        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success)
+        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success, None)
     } else if let Some(target) = args.target() {
         let report = fuzz::target(&plan, &target, &stop)?;
-        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success)
+        let not_written = report.not_written().map(str::to_owned);
+        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success, not_written)
     } else {
         let report = fuzz::run(&plan, &stop)?;
-        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success)
+        let not_written = report.not_written().map(str::to_owned);
+        (report.to_string(), serde_json::to_string_pretty(&report)?, report.success, not_written)
     };
     let _ = write!(std::io::stdout(), "{text}");
-    json.write(&(document + "\n"))?;
-    Ok(success)
+    let written = json.write(&(document + "\n"));
+    let problems: Vec<String> = not_written.into_iter().chain(written.err()).collect();
+    if problems.is_empty() { Ok(success) } else { Err(problems.join("\nsoftrouter: ").into()) }
 }
 
 fn run_exam(args: ExamArgs) -> Result<bool, Box<dyn std::error::Error>> {

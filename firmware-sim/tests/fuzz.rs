@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn fuzz(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_softrouter")).arg("fuzz").args(args).output().unwrap()
@@ -29,17 +29,81 @@ fn a_run_reports_and_a_false_claim_fails() {
     assert_eq!(good.status.code(), Some(0), "{}", text(&good));
     let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
     assert_eq!((&report["seed"], &report["success"]), (&3.into(), &true.into()));
+    for (field, value) in [
+        ("version", Value::from(env!("CARGO_PKG_VERSION"))),
+        ("pps", 100_000.into()),
+        ("ports", 3.into()),
+        ("threads", 1.into()),
+        ("posture", Value::Null),
+        ("corpus", Value::Array(vec![])),
+        ("corpus_frames", 0.into()),
+    ] {
+        assert_eq!(report[field], value, "{field}");
+    }
+    assert!(text(&good).contains("posture by lot, 100000 frames a second"), "{}", text(&good));
+    // The command of the report does the same again.
+    let again: Vec<&str> = report["again"].as_str().unwrap().split(' ').skip(2).collect();
+    let again = fuzz(&[&again[..], &["--json", json.to_str().unwrap()]].concat());
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    let second: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    for field in ["again", "frames", "bytes", "reasons", "answers", "invariants"] {
+        assert_eq!(second[field], report[field], "{field}");
+    }
     assert!(report["frames"].as_u64().unwrap() >= 20_000);
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/fuzz/arp_releases_what_waits.json");
     let told = fs::read_to_string(kept).unwrap();
     fs::write(&case, told.replace("\"expected\": \"unknown\"", "\"expected\": \"ipv4_land\"")).unwrap();
-    let bad = fuzz(&["--replay-case", case.to_str().unwrap()]);
+    let bad = fuzz(&["--replay-case", case.to_str().unwrap(), "--json", json.to_str().unwrap()]);
     assert_eq!(bad.status.code(), Some(1), "{}", text(&bad));
+    let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(
+        (&report["success"], &report["violation"]["invariant"]),
+        (&false.into(), &"reason_expected".into())
+    );
     assert!(text(&bad).contains("VIOLATION: reason_expected"), "{}", text(&bad));
     let none = fuzz(&["--replay-case", "/nonexistent.json"]);
     assert_eq!(none.status.code(), Some(2));
     assert!(text(&none).contains("remedy: "), "{}", text(&none));
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn what_cannot_be_done_is_told_before_the_run() {
+    let file = std::env::temp_dir().join(format!("softrouter-fuzz-no-folder-{}", std::process::id()));
+    fs::write(&file, "").unwrap();
+    let told = |args: &[&str]| {
+        let output = fuzz(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output));
+        text(&output)
+    };
+    let start = Instant::now();
+    let cases = told(&["--seconds", "600", "--cases", file.to_str().unwrap()]);
+    assert!(cases.contains("--cases") && cases.contains("remedy: "), "{cases}");
+    let endless = told(&["--until", "1", "--mix", "healthy"]);
+    assert!(endless.contains("remedy: give both odd and sequence"), "{endless}");
+    let nothing = told(&["--mix", "odd=1,captured=2"]);
+    assert!(nothing.contains("remedy: name some with --corpus"), "{nothing}");
+    assert!(start.elapsed() < Duration::from_secs(60));
+    // A case holds all that it needs.
+    for (option, value) in [
+        ("--seed", "1"),
+        ("--frames", "1"),
+        ("--seconds", "1"),
+        ("--until", "1"),
+        ("--mix", "fuzz"),
+        ("--corpus", "a.pcap"),
+        ("--ports", "3"),
+        ("--posture", "open"),
+        ("--threads", "1"),
+        ("--pps", "1"),
+        ("--write", "a.pcapng"),
+        ("--probe-every", "5"),
+        ("--cases", "folder"),
+    ] {
+        let conflict = told(&["--replay-case", "case.json", option, value]);
+        assert!(conflict.contains("cannot be used with") && conflict.contains(option), "{conflict}");
+    }
+    fs::remove_file(file).unwrap();
 }
 
 #[test]

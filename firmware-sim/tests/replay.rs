@@ -50,9 +50,22 @@ fn the_exit_status_says_whether_every_file_was_read_to_its_end() {
     for part in ["cut.pcap: packet 50: the file ends within it", "remedy: ", "Played: 49 frames"] {
         assert!(told.contains(part), "{part} is not in\n{told}");
     }
-    let missing = run(Path::new("/nonexistent.pcap"));
-    assert_eq!(missing.status.code(), Some(2));
-    assert!(shown(&missing).contains("remedy: "), "{}", shown(&missing));
+    let text = temporary("text.pcap");
+    fs::write(&text, "no capture").unwrap();
+    let folder = std::env::temp_dir();
+    for (file, remedy) in [
+        (Path::new("/nonexistent.pcap"), "remedy: name a pcap or pcapng file that can be read"),
+        (&*folder, "remedy: name the captures in it, as in "),
+        (&*text, "remedy: name a pcap or pcapng file, as it is or compressed"),
+    ] {
+        // Nothing is played, though the other file is a capture.
+        let none = softrouter(&["replay"]).args([&*whole, file]).output().unwrap();
+        let told = shown(&none);
+        assert_eq!(none.status.code(), Some(2), "{told}");
+        assert!(told.contains(remedy) && told.contains(&file.display().to_string()), "{told}");
+        assert!(!told.contains("Played"), "{told}");
+    }
+    fs::remove_file(text).unwrap();
     for path in [whole, cut, json] {
         fs::remove_file(path).unwrap();
     }

@@ -1,7 +1,7 @@
 //! Generated answers to diverted frames, right, wrong, hostile, late and again, and what the operator does meanwhile.
 
 use super::act::How;
-use super::bench::{Bench, Gone, Pending};
+use super::bench::{Bench, Gone, Pending, REMEMBERED};
 use super::invariant::{Invariant, Violation, require};
 use crate::hex::hex;
 use pktgen::dice::{Draw, rng_for};
@@ -111,7 +111,7 @@ impl Bench {
         }
         if about.mode == Mode::Enforce {
             let gone = Gone { port: about.port(), reason: Some(about.reason()), bytes: bytes.clone() };
-            while self.applied.len() >= 32 {
+            while self.applied.len() >= REMEMBERED {
                 self.applied.pop_front();
             }
             self.applied.push_back((about.id, gone));

@@ -19,14 +19,15 @@ pub struct FuzzArgs {
     /// Ends after so many seconds; with --write, of the stream's own time.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub seconds: Option<f64>,
-    /// Ends once every reason of the table was seen so many times; what is missing then is told, and is a failure.
+    /// Ends once every reason of the table was seen so many times: without another end beside, odd and sequence must
+    /// have a weight in the mix. What is missing at the end is told, and is a failure.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub until: Option<u64>,
     /// What frames are made of, as weights: traffic, varied (both healthy), odd, near_miss, mutant, captured, sequence; or
     /// fuzz, healthy, or N% for so many odd frames in a hundred. With --corpus captured weighs 4 unless it is named.
     #[arg(long, value_name = "KIND=WEIGHT,...", default_value = "fuzz", value_parser = mix)]
     pub mix: StreamMix,
-    /// Captures (pcap, pcapng, gzip) whose frames are mutated, too.
+    /// Captures (pcap, pcapng, gzip) whose frames are mutated, too: the first 100,000 frames that they hold.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub corpus: Vec<PathBuf>,
     /// Ports with a host behind each; there is one more, without.
@@ -57,11 +58,13 @@ pub struct FuzzArgs {
     /// With --target: frames between two probes of whether the device still answers.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub probe_every: u64,
-    /// The folder for the case that is written if a law is broken, or for the frames after which a device is silent.
+    /// The folder for the case that is written if a law is broken, or for the frames after which a device is silent; it is
+    /// made at the start, and taken away at the end if nothing is in it.
     #[arg(long, value_name = "FOLDER", default_value = "fuzz-cases")]
     pub cases: PathBuf,
-    /// Runs a case again, and nothing else.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["frames", "seconds", "until", "corpus", "write", "target"])]
+    /// Runs a case again, which holds all that it needs; of the other options only --json goes with it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "frames", "seconds", "until", "mix", "corpus", "ports",
+        "posture", "threads", "pps", "write", "target", "peer", "peer_ip", "probe_every", "cases"])]
     pub replay_case: Option<PathBuf>,
     /// Writes the report as JSON, too.
     #[arg(long, value_name = "FILE")]

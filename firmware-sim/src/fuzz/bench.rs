@@ -16,7 +16,7 @@ use stack::{Anomaly, DivertId, Diverted, FrameBuf, PortId, Posture, Router, Verd
 use std::collections::VecDeque;
 
 /// Frames that the bench remembers having gone in without an end: more than any router holds.
-const REMEMBERED: usize = 256;
+pub(super) const REMEMBERED: usize = 256;
 /// As many as the router may hold.
 const HELD: usize = 64;
 /// Between two looks at the timeout, and at the tables.

@@ -1,5 +1,6 @@
 //! Frames of a stream into a file for another tool: each with a comment that says what it is.
 
+use super::recipe::Recipe;
 use super::{FuzzError, FuzzPlan, reason, stream};
 use crate::commented::{CommentedFile, INBOUND, Packet};
 use crate::progress::Progress;
@@ -21,10 +22,11 @@ const LOOK: u64 = 256;
 pub struct WriteReport {
     /// The file.
     pub file: PathBuf,
-    /// The same seed, mix and number of ports make the same frames.
-    pub seed: u64,
-    /// What frames are made of.
-    pub mix: String,
+    /// How frames were made.
+    #[serde(flatten)]
+    pub recipe: Recipe,
+    /// Ports with hosts.
+    pub ports: u8,
     /// Frames in it.
     pub frames: u64,
     /// Bytes of those.
@@ -55,15 +57,14 @@ pub fn write(plan: &FuzzPlan, file: &Path, stop: &AtomicBool) -> Result<WriteRep
     let output = |source| FuzzError::Output { path: file.to_owned(), source };
     let world = super::setup::world(plan.ports);
     let names = (0..world.ports.len()).map(|port| format!("port{port}"));
-    let about =
-        format!("softrouter fuzz --seed {} --mix {} --ports {}", plan.seed, plan.mix_text(), plan.ports);
-    let stream = stream(plan, world, plan.ports)?;
-    let mut to = CommentedFile::create(file, names, &about).map_err(output)?;
+    let (stream, samples) = stream(plan, world, plan.ports)?;
+    let recipe = Recipe::to_file(plan, file, samples);
+    let mut to = CommentedFile::create(file, names, &recipe.again).map_err(output)?;
     let mut buffer = [0; FRAME_MAX];
     let mut report = WriteReport {
         file: file.to_owned(),
-        seed: plan.seed,
-        mix: plan.mix_text(),
+        recipe,
+        ports: plan.ports,
         frames: 0,
         bytes: 0,
         seconds: 0.0,
@@ -114,7 +115,9 @@ impl WriteReport {
 impl fmt::Display for WriteReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let early = if self.interrupted { " (interrupted)" } else { "" };
-        writeln!(f, "Softrouter fuzz: {}, seed {}, mix {}", self.file.display(), self.seed, self.mix)?;
+        let Recipe { seed, mix, pps, .. } = &self.recipe;
+        writeln!(f, "Softrouter fuzz: {}, seed {seed}, mix {mix}", self.file.display())?;
+        writeln!(f, "{} ports, {pps} frames a second, {}", self.ports, self.recipe.about())?;
         let reasons = self.rarer_than(1).count();
         writeln!(
             f,

@@ -2,14 +2,19 @@
 
 use super::bench::Bench;
 use super::case::Case;
+use super::cases::Cases;
 use super::invariant::{Checked, Violation};
 use super::life::{LIFE, Source};
+use super::recipe::{self, Recipe};
 use super::report::{Found, FuzzReport, Spent};
 use super::shrink::shrink;
 use super::tally::Tally;
 use super::{FuzzError, FuzzPlan, stream};
+use crate::cli::shell_word;
 use crate::progress::Progress;
+use serde::Serialize;
 use stack::Anomaly;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -57,7 +62,8 @@ pub(super) fn fuzz(
     stop: &AtomicBool,
     prepare: impl Fn(&mut Bench) + Copy + Sync,
 ) -> Result<FuzzReport, FuzzError> {
-    let stream = stream(plan, super::setup::world(plan.ports), plan.ports)?;
+    let (stream, samples) = stream(plan, super::setup::world(plan.ports), plan.ports)?;
+    let cases = Cases::prepare(&plan.cases)?;
     let source = Source { stream, seed: plan.seed, ports: plan.ports, posture: plan.posture };
     let shared =
         Shared { next: AtomicU64::new(0), done: AtomicBool::new(false), sum: Mutex::new(Sum::default()) };
@@ -80,11 +86,11 @@ pub(super) fn fuzz(
     let Sum { tally, checked, broken } = std::mem::take(&mut *shared.lock());
     let found = broken.map(|(violation, life, index)| {
         eprintln!("frame {index} breaks a law: {}\nshrinking ...", violation.invariant.name());
-        isolate(plan, &source, (violation, life, index), prepare)
+        isolate(plan, &source, &cases, (violation, life, index), prepare)
     });
     let interrupted = stop.load(Ordering::Relaxed);
     let spent = Spent { seconds, interrupted };
-    Ok(FuzzReport::new(plan, &tally, &checked, spent, found.transpose()?))
+    Ok(FuzzReport::new(plan, Recipe::in_memory(plan, samples), &tally, &checked, spent, found))
 }
 
 fn line(sum: &Sum, elapsed: Duration) -> String {
@@ -130,9 +136,10 @@ fn work(plan: &FuzzPlan, source: &Source, shared: &Shared, prepare: impl Fn(&mut
 fn isolate(
     plan: &FuzzPlan,
     source: &Source,
+    cases: &Cases,
     (violation, life, index): (Violation, u64, u64),
     prepare: impl Fn(&mut Bench) + Copy,
-) -> Result<Found, FuzzError> {
+) -> Found {
     let setup = source.setup(life);
     let steps = source.steps(life, index, prepare);
     let before = steps.len();
@@ -140,33 +147,62 @@ fn isolate(
     let reproduced = shrunk.is_some();
     let violation = shrunk.unwrap_or(violation);
     let case = Case::new(&violation, (plan.seed, index), setup, steps);
-    let file = plan.cases.join(format!("{}-{}-{index}.json", case.invariant, plan.seed));
-    write(&file, &case.text())?;
-    Ok(Found {
+    let name = format!("{}-{}-{index}.json", case.invariant, plan.seed);
+    let (file, not_written) = match cases.write(&name, |path| fs::write(path, case.text())) {
+        Ok((file, ())) => (Some(file), None),
+        Err(error) => (None, Some(error)),
+    };
+    let again = match &file {
+        Some(file) if reproduced => format!("softrouter fuzz --replay-case {}", shell_word(file)),
+        // The router's whole life, and those before it.
+        _ => {
+            let frames = Some(plan.frames.unwrap_or((life + 1) * LIFE));
+            recipe::in_memory(&FuzzPlan { frames, seconds: None, until: None, ..plan.clone() })
+        }
+    };
+    Found {
         violation,
         index,
         steps_before: before,
         steps: case.steps.len(),
         reproduced,
-        file: Some(file),
-    })
-}
-
-fn write(path: &Path, text: &str) -> Result<(), FuzzError> {
-    let output = |source| FuzzError::Output { path: path.to_owned(), source };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(output)?;
+        file,
+        not_written,
+        again,
     }
-    fs::write(path, text).map_err(output)
 }
 
-/// Runs a case again: the law that it breaks, if it still does.
+/// What came of a case that was run again.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseReport {
+    /// Softrouter's.
+    pub version: &'static str,
+    /// The case.
+    pub case: PathBuf,
+    /// The law that it breaks, if it still does.
+    pub violation: Option<Violation>,
+    /// Was no law broken?
+    pub success: bool,
+}
+
+impl fmt::Display for CaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.violation {
+            None => writeln!(f, "{}: every law held", self.case.display()),
+            Some(violation) => writeln!(f, "{}: VIOLATION: {violation}", self.case.display()),
+        }
+    }
+}
+
+/// Runs a case again.
 ///
 /// # Errors
 /// [`FuzzError::Case`]: the file is none.
-pub fn replay_case(path: &Path) -> Result<Option<Violation>, FuzzError> {
+pub fn replay_case(path: &Path) -> Result<CaseReport, FuzzError> {
     let error = |problem: String| FuzzError::Case { path: PathBuf::from(path), problem };
     let text = fs::read_to_string(path).map_err(|problem| error(problem.to_string()))?;
     let case = Case::read(&text).map_err(error)?;
-    Ok(super::case::run(&case.setup, &case.steps, |_| ()).map(|(violation, _)| violation))
+    let violation = super::case::run(&case.setup, &case.steps, |_| ()).map(|(violation, _)| violation);
+    let success = violation.is_none();
+    Ok(CaseReport { version: env!("CARGO_PKG_VERSION"), case: path.to_owned(), violation, success })
 }

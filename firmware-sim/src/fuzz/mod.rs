@@ -2,14 +2,15 @@
 //!
 //! Read in this order: `setup.rs` (a router's settings), `bench.rs` (the router and what is done to it), `laws.rs`,
 //! `forwarded.rs` and `sent.rs` (what must hold), `act.rs` and `answers.rs` (what comes beside frames), `life.rs` (a
-//! stretch of the stream), `memory.rs` (one after another), `shrink.rs` and `case.rs` (what is left of a violation);
-//! then `file.rs`, and `device/mod.rs` (another device).
+//! stretch of the stream), `memory.rs` (one after another), `shrink.rs` and `case.rs` (what is left of a violation),
+//! `recipe.rs` (how to do a run again); then `file.rs`, and `device/mod.rs` (another device).
 
 mod act;
 mod answers;
 mod args;
 mod bench;
 mod case;
+mod cases;
 mod device;
 mod file;
 mod forwarded;
@@ -18,6 +19,7 @@ mod invariant;
 mod laws;
 mod life;
 mod memory;
+mod recipe;
 mod report;
 mod sent;
 mod setup;
@@ -30,7 +32,8 @@ pub use args::FuzzArgs;
 pub use device::{Asked, Attribution, PeerAddress, Row, Stopped, TargetPlan, TargetReport, target};
 pub use file::{WriteReport, write};
 pub use invariant::{Invariant, Violation};
-pub use memory::replay_case;
+pub use memory::{CaseReport, replay_case};
+pub use recipe::Recipe;
 pub use report::{AnswerLine, Found, FuzzReport, LawLine, ReasonLine};
 
 use crate::port::tap::TapError;
@@ -90,12 +93,30 @@ pub enum FuzzError {
     /// No stream can be made.
     #[error("{0}\n  remedy: see `softrouter fuzz --help` about --mix, --ports and --corpus")]
     Plan(#[from] PlanError),
+    /// The mix may never come to every reason.
+    #[error(
+        "--until waits for every reason, and the mix {0} may never have them all\n  remedy: give both odd and sequence a weight in --mix, which have every reason between them, or name another end beside: --frames or --seconds"
+    )]
+    Endless(String),
+    /// There is nothing to mutate.
+    #[error(
+        "captured weighs {0} in the mix, but there are no captures\n  remedy: name some with --corpus FILE, or leave captured out of --mix"
+    )]
+    NoCorpus(u32),
     /// A capture cannot be read.
     #[error(transparent)]
     Corpus(#[from] ReadError),
     /// A file cannot be written.
     #[error("{}: {source}\n  remedy: name a file or folder that can be written", path.display())]
     Output {
+        /// Which.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Nothing can be written into the folder for cases.
+    #[error("--cases {}: {source}\n  remedy: name a folder that can be written, or made", path.display())]
+    Cases {
         /// Which.
         path: PathBuf,
         /// What the kernel said.
@@ -134,16 +155,27 @@ pub enum FuzzError {
     },
 }
 
-/// The stream of this plan in this world,
-/// in which samples come from the hosts behind the first `hosts` ports.
-fn stream(plan: &FuzzPlan, world: World, hosts: u8) -> Result<Stream, FuzzError> {
+/// The stream of this plan in this world, in which samples come from the hosts behind the first `hosts` ports; and how
+/// many samples there are.
+fn stream(plan: &FuzzPlan, world: World, hosts: u8) -> Result<(Stream, usize), FuzzError> {
+    if plan.mix.captured > 0 && plan.corpus.is_empty() {
+        return Err(FuzzError::NoCorpus(plan.mix.captured));
+    }
+    if plan.until.is_some()
+        && plan.frames.is_none()
+        && plan.seconds.is_none()
+        && plan.mix.odd.min(plan.mix.sequence) == 0
+    {
+        return Err(FuzzError::Endless(plan.mix_text()));
+    }
     let frames = load(&plan.corpus, SAMPLES)?;
+    let count = frames.len();
     let hosts = usize::from(hosts.max(1));
     let samples = frames.into_iter().enumerate();
     let samples = samples.map(|(at, bytes)| Sample { port: (at % hosts) as u8, bytes }).collect();
     let rate = Rate::PacketsPerSecond(plan.pps);
     let plan = StreamPlan { seed: plan.seed, mix: plan.mix, samples, rate, ..StreamPlan::default() };
-    Ok(Stream::new(world, plan)?)
+    Ok((Stream::new(world, plan)?, count))
 }
 
 /// What a router ought to see in a frame: a reason, `healthy`, or `foreign` (it is for another station).

@@ -3,12 +3,13 @@
 use super::FuzzPlan;
 use super::act::How;
 use super::invariant::{Checked, Invariant, Violation};
+use super::recipe::Recipe;
 use super::tally::Tally;
 use crate::watch::VERDICTS;
 use serde::Serialize;
 use stack::answer::Rejection;
 use stack::stats::{Disposition, Path};
-use stack::{Anomaly, DropReason};
+use stack::{Anomaly, DropReason, Posture};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -33,8 +34,12 @@ pub struct Found {
     pub steps: usize,
     /// Did it happen again when it was run again?
     pub reproduced: bool,
-    /// The case.
+    /// The case, if it could be written.
     pub file: Option<PathBuf>,
+    /// Why it could not.
+    pub not_written: Option<String>,
+    /// The command that shows it again: with the case, or, if there is none or it did not happen again, the whole run's.
+    pub again: String,
 }
 
 /// How often a reason was expected and seen.
@@ -77,12 +82,13 @@ pub struct LawLine {
 /// What came of a run in memory.
 #[derive(Debug, Clone, Serialize)]
 pub struct FuzzReport {
-    /// The same seed, mix and number of ports make the same frames and acts.
-    pub seed: u64,
-    /// What frames were made of.
-    pub mix: String,
+    /// How frames and acts were made.
+    #[serde(flatten)]
+    pub recipe: Recipe,
     /// Ports with hosts.
     pub ports: u8,
+    /// The posture of all routers; `None`: each had one by lot.
+    pub posture: Option<&'static str>,
     /// Threads.
     pub threads: usize,
     /// Routers that lived, each with settings of its own.
@@ -136,6 +142,7 @@ pub struct FuzzReport {
 impl FuzzReport {
     pub(super) fn new(
         plan: &FuzzPlan,
+        recipe: Recipe,
         tally: &Tally,
         checked: &Checked,
         Spent { seconds, interrupted }: Spent,
@@ -153,9 +160,9 @@ impl FuzzReport {
             (which.name(), Path::ALL.into_iter().map(|path| (path.name(), frames(path))).collect())
         };
         Self {
-            seed: plan.seed,
-            mix: plan.mix_text(),
+            recipe,
             ports: plan.ports,
+            posture: plan.posture.map(Posture::name),
             threads: plan.threads,
             routers: tally.lives,
             frames: tally.frames,
@@ -199,13 +206,27 @@ impl FuzzReport {
     }
 }
 
+impl FuzzReport {
+    /// Why a case could not be written, if one could not.
+    pub fn not_written(&self) -> Option<&str> {
+        self.violation.as_ref()?.not_written.as_deref()
+    }
+}
+
 impl fmt::Display for FuzzReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let early = if self.interrupted { " (interrupted)" } else { "" };
         writeln!(
             f,
             "\nSoftrouter fuzz: in memory, seed {}, mix {}, {} ports",
-            self.seed, self.mix, self.ports
+            self.recipe.seed, self.recipe.mix, self.ports
+        )?;
+        writeln!(
+            f,
+            "posture {}, {} frames a second of virtual time, {}",
+            self.posture.unwrap_or("by lot"),
+            self.recipe.pps,
+            self.recipe.about()
         )?;
         writeln!(
             f,
@@ -255,16 +276,19 @@ impl fmt::Display for FuzzReport {
             None => writeln!(f, "\nevery law held; {} reasons were never seen", self.never_seen.len()),
             Some(found) => {
                 writeln!(f, "\nVIOLATION at frame {}: {}", found.index, found.violation)?;
-                let Some(file) = &found.file else { return Ok(()) };
-                let again =
-                    if found.reproduced { "" } else { "; it did not happen again, so nothing was shrunk" };
-                writeln!(
-                    f,
-                    "  {} steps of that router's life came to {}{again}\n  again: softrouter fuzz --replay-case {}",
-                    found.steps_before,
-                    found.steps,
-                    file.display()
-                )
+                let steps = (found.steps_before, found.steps);
+                if found.reproduced {
+                    writeln!(f, "  {} steps of that router's life came to {}", steps.0, steps.1)?;
+                } else {
+                    let file =
+                        found.file.as_ref().map_or(String::new(), |file| format!(": {}", file.display()));
+                    writeln!(
+                        f,
+                        "  the {} steps of that router's life did not show it again, and are as they were{file}",
+                        steps.0
+                    )?;
+                }
+                writeln!(f, "  again: {}", found.again)
             }
         }
     }

@@ -200,7 +200,8 @@ impl Setup {
     /// How long each table is.
     pub(super) const fn sizes(&self) -> Sizes {
         Sizes {
-            routes: 16,
+            // Networks of up to 16 ports, and what comes and goes beside: in a full table nothing would change.
+            routes: 32,
             routes_index: 0,
             neighbors: self.neighbors,
             waiting: self.waiting,

@@ -5,6 +5,7 @@
 //! `memory_hosts/mod.rs` (a host where the kernel refuses TAPs).
 
 pub mod capture;
+mod cold_start;
 pub mod host;
 mod kernel_host;
 pub mod memory_hosts;

@@ -13,6 +13,7 @@ use crate::lab::capture::Capture;
 use crate::logs::{LogError, LogPlan, wall_clock};
 use crate::metrics::{Endpoint, Listen, MetricsError};
 use crate::port::{Port, memory};
+use crate::progress::Progress;
 use crate::recording::{self, Header, MadeFrom, RecordedRouter, Recorder, config_hash};
 use crate::report::Outcome;
 use crate::rules::{Names, RulesPlan, Upkeep, UpkeepError};
@@ -336,7 +337,15 @@ fn load(
         ticker.end();
         return Ok((None, Some(running.join())));
     }
-    let load = Load::start(Arc::clone(client), Arc::clone(server), plan.seed).map_err(failed("the load"))?;
+    let mut progress = Progress::new();
+    let load = Load::start(Arc::clone(client), Arc::clone(server), plan.seed, |bursts| {
+        progress.show(|| {
+            format!("{:5.1} s  cold start: {bursts} bursts of echoes are over", start.elapsed().as_secs_f64())
+        });
+        stopped()
+    });
+    progress.end();
+    let load = load.map_err(failed("the load"))?;
     let (echoes, tcp) = load.progress();
     // The cold start before the steady load takes its own time.
     let start = Instant::now();

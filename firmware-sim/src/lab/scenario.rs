@@ -2,6 +2,7 @@
 //!
 //! Written against [`LabHost`], so that it is the same over TAPs and in memory.
 
+use super::cold_start::ColdStart;
 use super::host::{Family, LabHost};
 use super::traffic::counters::KernelCounters;
 use super::traffic::exchange::{EchoCounts, EchoPlan};
@@ -26,15 +27,15 @@ const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 1);
 
 /// Who talks to whom in one address family.
 #[derive(Debug, Clone, Copy)]
-struct Addresses {
-    family: Family,
+pub(super) struct Addresses {
+    pub(super) family: Family,
     /// The client and the server.
-    hosts: [IpAddr; 2],
+    pub(super) hosts: [IpAddr; 2],
     /// The router's addresses, on either side.
-    router: [IpAddr; 2],
+    pub(super) router: [IpAddr; 2],
 }
 
-const FAMILIES: [Addresses; 2] = [
+pub(super) const FAMILIES: [Addresses; 2] = [
     Addresses {
         family: Family::V4,
         hosts: [IpAddr::V4(CLIENT), IpAddr::V4(SERVER)],
@@ -44,7 +45,7 @@ const FAMILIES: [Addresses; 2] = [
 ];
 
 impl Addresses {
-    const fn icmp(&self) -> &'static str {
+    pub(super) const fn icmp(&self) -> &'static str {
         match self.family {
             Family::V4 => "ICMP",
             Family::V6 => "ICMPv6",
@@ -58,7 +59,7 @@ const fn ipv6(network: u16, host: u16) -> IpAddr {
 }
 
 /// The router's link-local addresses, made from its MAC addresses (RFC 4291 App. A).
-const ROUTER_LINK_LOCAL: [IpAddr; 2] = [
+pub(super) const ROUTER_LINK_LOCAL: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 0x101)),
     IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 0x201)),
 ];
@@ -163,9 +164,17 @@ impl Load {
     /// Starts with cold neighbours: the first echo from each host to every address of the router and
     /// to the other host must be answered. Then the steady load runs until [`Load::finish`].
     ///
+    /// Of a cold start that takes its time, `watch` is told how many bursts are over; once it returns true, the rest
+    /// is left out, and no client sends anything any more.
+    ///
     /// # Errors
     /// A host refuses a socket.
-    pub fn start(client: Arc<dyn LabHost>, server: Arc<dyn LabHost>, seed: u64) -> io::Result<Self> {
+    pub fn start(
+        client: Arc<dyn LabHost>,
+        server: Arc<dyn LabHost>,
+        seed: u64,
+        watch: impl FnMut(usize) -> bool,
+    ) -> io::Result<Self> {
         let hosts = [client, server];
         let clients = Stop::new(AtomicBool::new(false));
         let servers = Stop::new(AtomicBool::new(false));
@@ -181,7 +190,7 @@ impl Load {
             .filter(|repair| repair.sink != 0)
             .map(|&repair| Ok((repair, udp::spawn_sink(&**server, repair.sink, servers.clone())?)))
             .collect::<io::Result<Vec<_>>>()?;
-        let cold = cold_start(&hosts, &clients)?;
+        let cold = ColdStart::new(&clients, watch).run(&hosts)?;
         let (mut echoes, mut transfers) = (Vec::new(), Vec::new());
         for addresses in FAMILIES {
             echoes.extend(steady_echoes(&hosts, addresses, &clients)?);
@@ -281,7 +290,7 @@ fn distinct(counts: &DatagramCounts) -> u64 {
     counts.received - counts.duplicates
 }
 
-fn summary(name: String, counts: &EchoCounts) -> Healthy {
+pub(super) fn summary(name: String, counts: &EchoCounts) -> Healthy {
     let mut rtts = counts.rtts.clone();
     rtts.sort_unstable();
     Healthy {
@@ -318,47 +327,6 @@ fn steady_echoes(
     let plan = EchoPlan::steady(server, 300);
     echoes.push((title, udp::spawn_echo(&*hosts[0], SERVICE, plan, stop.clone())?));
     Ok(echoes)
-}
-
-/// Three echoes from each host to each address of each family, the neighbours forgotten first.
-fn cold_start(hosts: &[Arc<dyn LabHost>; 2], stop: &Stop) -> io::Result<Vec<Healthy>> {
-    let mut sums = Vec::new();
-    for addresses in FAMILIES {
-        for (from, host) in hosts.iter().enumerate() {
-            let mut sum = EchoCounts::default();
-            let mut targets = addresses.router.to_vec();
-            targets.push(addresses.hosts[1 - from]);
-            // A host in memory has no link-local address of its own to ask from.
-            if addresses.family == Family::V6 && host.has_kernel() {
-                targets.push(ROUTER_LINK_LOCAL[from]);
-            }
-            for target in targets {
-                let on_link = if target == ROUTER_LINK_LOCAL[from] { target } else { addresses.router[from] };
-                host.forget_neighbor(on_link)?;
-                let counts = icmp::spawn_echo(&**host, EchoPlan::burst(target, 3), stop.clone())?.join();
-                sum.sent += counts.sent;
-                sum.received += counts.received;
-                sum.wrong += counts.wrong;
-                sum.stray += counts.stray;
-                sum.errors += counts.errors + u64::from(!counts.first_answered);
-                sum.rtts.extend(counts.rtts);
-            }
-            let title = format!("{} echo {} -> all, cold neighbours", addresses.icmp(), host.plan().name);
-            sums.push(summary(title, &sum));
-        }
-    }
-    // A host in memory forgets all its neighbours at once, and has no room for a reply to one that it does
-    // not know: the steady load must find them known.
-    for (from, host) in hosts.iter().enumerate().filter(|(_, host)| !host.has_kernel()) {
-        for addresses in FAMILIES {
-            let target = addresses.router[from];
-            let plan = EchoPlan { timeout: Duration::from_secs(3), ..EchoPlan::burst(target, 1) };
-            let counts = icmp::spawn_echo(&**host, plan, stop.clone())?.join();
-            let title = format!("{} echo {} -> {target}, in advance", addresses.icmp(), host.plan().name);
-            sums.push(summary(title, &counts));
-        }
-    }
-    Ok(sums)
 }
 
 /// Sends odd frames from the client until the stop.

@@ -13,7 +13,7 @@ pub struct LogLimit {
     pub pass: u64,
     /// Of those beyond, each so many-th passes; 0: none.
     pub one_in: u64,
-    /// So long after the first one, the count begins anew.
+    /// So long after the first one, the count begins anew; not 0.
     pub period: Duration,
 }
 
@@ -39,6 +39,10 @@ impl FromStr for LogLimit {
         }
         let numbers = text.split(',').map(|number| number.trim().parse().ok()).collect::<Option<Vec<u64>>>();
         match numbers.as_deref() {
+            Some([_, _, 0]) => {
+                Err("after 0 seconds all would be anew at once: write off to log all of them".into())
+            }
+            Some([0, 0, _]) => Err("0,0 would let none pass: leave --eve and --weird out instead".into()),
             Some(&[pass, one_in, seconds]) => Ok(Self { pass, one_in, period: Duration::from_secs(seconds) }),
             _ => Err("write PASS,ONE_IN,SECONDS, as in 25,1000,600, or off".into()),
         }
@@ -115,6 +119,9 @@ mod tests {
         assert_eq!("3,0,60".parse(), Ok(limit));
         assert_eq!(passed(&mut Limiter::new(limit), 0, 9).len(), 3);
         assert_eq!(passed(&mut Limiter::new("off".parse().unwrap()), 0, 5_000).len(), 5_000);
+        assert!("25,1000,0".parse::<LogLimit>().unwrap_err().contains("write off"));
+        assert!("0,0,600".parse::<LogLimit>().unwrap_err().contains("leave --eve"));
+        assert_eq!(passed(&mut Limiter::new("0,4,600".parse().unwrap()), 0, 9), [(4, 3), (8, 3)]);
         for wrong in ["", "1,2", "1,2,3,4", "1,x,3", "-1,2,3"] {
             assert!(wrong.parse::<LogLimit>().unwrap_err().contains("25,1000,600"), "{wrong}");
         }

@@ -7,7 +7,7 @@ use crate::slow_path::SlowPathPlan;
 use crate::storage::Tables;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::str::FromStr;
 
 /// An address and a port; a port alone is on 127.0.0.1.
@@ -20,9 +20,24 @@ impl FromStr for Listen {
     fn from_str(text: &str) -> Result<Self, String> {
         let port = text.strip_prefix(':').unwrap_or(text);
         let on_loopback = port.parse().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        on_loopback.or_else(|_| text.parse()).map(Self).map_err(|_| {
-            format!("`{text}` is no address with a port: write 127.0.0.1:9469, [::1]:9469, or 9469 for this machine alone")
-        })
+        on_loopback.or_else(|_| text.parse()).map(Self).map_err(|_| format!("`{text}`: {}", problem(text)))
+    }
+}
+
+/// What is wrong with a text that is none.
+fn problem(text: &str) -> &'static str {
+    // Without a colon it may be a port; an IPv6 address has colons of its own.
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if is_number && port.parse::<u16>().is_err() && (host.is_empty() || bare.parse::<IpAddr>().is_ok()) {
+        "a port is a number from 0 to 65535"
+    } else if text.parse::<IpAddr>().is_ok() {
+        "an address without a port: write 127.0.0.1:9469 or [::1]:9469"
+    } else if is_number && !host.contains(':') && host.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+        "names are not looked up: give an address, such as 127.0.0.1:9469"
+    } else {
+        "no address with a port: write 127.0.0.1:9469, [::1]:9469, or 9469 for this machine alone"
     }
 }
 
@@ -100,5 +115,31 @@ impl Endpoint {
         let (scrapes, asker) = pair(About::new(plan), lengths, owner.waker());
         owner.serve_metrics(scrapes);
         Ok(Server::start(self.0, asker)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (text, told) in [
+            ("localhost:9469", "names are not looked up: give an address"),
+            ("my-host.example:99999", "names are not looked up"),
+            ("127.0.0.1:65536", "0 to 65535"),
+            ("[::1]:65536", "0 to 65535"),
+            (":65536", "0 to 65535"),
+            ("65536", "0 to 65535"),
+            ("127.0.0.1", "an address without a port"),
+            ("::1", "an address without a port"),
+            ("localhost", "no address with a port"),
+            ("127.0.0:9469", "no address with a port"),
+            ("127.0.0.1:", "no address with a port"),
+            ("", "no address with a port"),
+        ] {
+            let error = text.parse::<Listen>().unwrap_err();
+            assert!(error.starts_with(&format!("`{text}`: ")) && error.contains(told), "{error}");
+        }
     }
 }

@@ -46,6 +46,7 @@ use patience::Patience;
 use port::ReplayPort;
 use progress::ReplayProgress;
 use report::Ended;
+use source::Source;
 use stack::{Anomaly, ConfigError, Mode, PortId, Posture};
 use std::fs::Metadata;
 use std::io;
@@ -122,6 +123,9 @@ pub enum ReplayError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A file is no capture.
+    #[error(transparent)]
+    NoCapture(#[from] ReadError),
     /// The annotated frames would replace a capture.
     #[error("--write would replace the capture {}\n  remedy: name another file", .0.display())]
     Overwrite(PathBuf),
@@ -188,7 +192,8 @@ fn check_port(port: u8, config: &RunConfig) -> Result<(), ReplayError> {
     Err(ReplayError::Port { port, problem, known })
 }
 
-/// Are all captures there, and none of them is what is to be written? A pipe is not to be opened twice.
+/// Are all captures there, captures by their headers, and none of them what is to be written? A pipe is not to be opened
+/// twice.
 fn check_files(plan: &ReplayPlan) -> Result<(), ReplayError> {
     let written = plan.write.as_deref().and_then(|path| std::fs::metadata(path).ok());
     for path in &plan.files {
@@ -197,6 +202,9 @@ fn check_files(plan: &ReplayPlan) -> Result<(), ReplayError> {
         let same = |other: &Metadata| (other.dev(), other.ino()) == (known.dev(), known.ino());
         if known.is_file() && written.as_ref().is_some_and(same) {
             return Err(ReplayError::Overwrite(path.clone()));
+        }
+        if known.is_file() || known.is_dir() {
+            Source::open(path)?;
         }
     }
     Ok(())

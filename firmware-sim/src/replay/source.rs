@@ -5,6 +5,7 @@
 
 use super::input::{self, Input, State};
 use super::pcapng::{Blocks, Problem};
+use crate::cli::shell_word;
 use pcap_file::PcapError;
 use pcap_file::pcap::PcapReader;
 use serde::Serialize;
@@ -71,10 +72,13 @@ impl Source {
     /// # Errors
     /// It cannot be read, or is not a capture.
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
-        let file = File::open(path).map_err(|error| {
-            let (problem, remedy) =
-                (error.to_string(), "name a pcap or pcapng file that can be read".to_owned());
-            ReadError { file: path.to_owned(), packet: 0, problem, remedy }
+        let error = |problem, remedy| ReadError { file: path.to_owned(), packet: 0, problem, remedy };
+        if path.is_dir() {
+            let remedy = format!("name the captures in it, as in {}/*.pcap", shell_word(path));
+            return Err(error("it is a folder".into(), remedy));
+        }
+        let file = File::open(path).map_err(|failed| {
+            error(failed.to_string(), "name a pcap or pcapng file that can be read".into())
         })?;
         Self::new(path, file)
     }

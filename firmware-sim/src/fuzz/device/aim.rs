@@ -1,12 +1,15 @@
 //! The loop: frames at their times, what the device sends, probes in between, on one thread.
 
+use super::TargetPlan;
 use super::dissect::{hear, marks};
 use super::ledger::Ledger;
 use super::probe::{KINDS, PATIENCE, Prober};
 use super::recent::Recent;
 use super::report::{Stopped, TargetReport};
 use super::scene::Scene;
+use crate::fuzz::cases::Cases;
 use crate::fuzz::file::comment;
+use crate::fuzz::recipe::Recipe;
 use crate::fuzz::{FuzzError, FuzzPlan, reason, stream};
 use crate::port::{Port, Sent};
 use crate::progress::Progress;
@@ -15,8 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pktgen::stream::FRAME_MAX;
 use pktgen::{Stream, World, oracle};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,8 @@ const PORT: u8 = 0;
 /// A run at a device.
 pub(super) struct Aim<'a> {
     plan: &'a FuzzPlan,
+    recipe: Recipe,
+    cases: &'a Cases,
     scene: Scene,
     mirrored: World,
     stream: Stream,
@@ -64,13 +68,18 @@ pub(super) struct Aim<'a> {
 impl<'a> Aim<'a> {
     pub(super) fn new(
         plan: &'a FuzzPlan,
-        scene: Scene,
+        target: &TargetPlan,
+        cases: &'a Cases,
         port: Box<dyn Port>,
         through: &'static str,
-        probe_every: u64,
     ) -> Result<Self, FuzzError> {
+        let scene = Scene::new(target.peer, &target.addresses);
+        let probe_every = target.probe_every;
+        let (stream, samples) = stream(plan, scene.world.clone(), 1)?;
         Ok(Self {
-            stream: stream(plan, scene.world.clone(), 1)?,
+            recipe: Recipe::at(plan, target, samples),
+            cases,
+            stream,
             mirrored: scene.mirrored(),
             prober: Prober::new(scene.clone()),
             // All that may be sent between two signs of life, and as much before.
@@ -151,7 +160,7 @@ impl<'a> Aim<'a> {
         }
         progress.end();
         self.ledger.end();
-        let stopped = if stopped { Some(self.write_recent()?) } else { None };
+        let stopped = if stopped { Some(self.write_recent()) } else { None };
         Ok(self.report(stopped, stop.load(Ordering::Relaxed)))
     }
 
@@ -297,22 +306,24 @@ impl<'a> Aim<'a> {
     }
 
     /// Writes the frames before the silence.
-    fn write_recent(&self) -> Result<Stopped, FuzzError> {
+    fn write_recent(&self) -> Stopped {
         let name = self.alive.map_or("first".to_owned(), |index| index.to_string());
-        let file = self.plan.cases.join(format!("stopped-{}-{name}.pcapng", self.plan.seed));
-        let output = |source| FuzzError::Output { path: file.clone(), source };
-        fs::create_dir_all(&self.plan.cases).map_err(output)?;
-        let about =
-            format!("softrouter fuzz: the frames before a device was silent, seed {}", self.plan.seed);
-        let frames = self.recent.write(&file, (self.port.name(), &about), self.alive).map_err(output)?;
-        Ok(Stopped {
+        let name = format!("stopped-{}-{name}.pcapng", self.plan.seed);
+        let about = format!("the frames before a device was silent: {}", self.recipe.again);
+        let write = |path: &Path| self.recent.write(path, (self.port.name(), &about), self.alive);
+        let (file, frames, not_written) = match self.cases.write(&name, write) {
+            Ok((file, frames)) => (Some(file), frames, None),
+            Err(error) => (None, 0, Some(error)),
+        };
+        Stopped {
             after: self.alive,
             last_sent: self.last,
             suspects: self.recent.after(self.alive),
             silent_seconds: PATIENCE.as_secs_f64(),
-            file: PathBuf::from(&file),
+            file,
             frames,
-        })
+            not_written,
+        }
     }
 
     fn report(self, stopped: Option<Stopped>, interrupted: bool) -> TargetReport {
@@ -325,8 +336,7 @@ impl<'a> Aim<'a> {
             addresses: vec![self.scene.v4.into(), near.ipv6.into(), self.scene.v6.into()],
             host: vec![near.hosts[0].address.into(), near.hosts[0].ipv6.into()],
             beyond: vec![far.hosts[0].address.into(), far.hosts[0].ipv6.into()],
-            seed: self.plan.seed,
-            mix: self.plan.mix_text(),
+            recipe: self.recipe,
             indices: self.next,
             frames: self.sent,
             bytes: self.bytes,

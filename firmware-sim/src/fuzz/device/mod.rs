@@ -18,12 +18,12 @@ pub use probe::Asked;
 pub use report::{Stopped, TargetReport};
 pub use scene::PeerAddress;
 
+use super::cases::Cases;
 use super::{FuzzError, FuzzPlan};
 use crate::port::packet::PacketPort;
 use crate::port::tap::{Tap, TapError, TapOptions};
 use crate::port::{Netlink, Port};
 use pktgen::build::Mac;
-use scene::Scene;
 use std::sync::atomic::AtomicBool;
 
 /// The device.
@@ -39,14 +39,21 @@ pub struct TargetPlan {
     pub probe_every: u64,
 }
 
+impl TargetPlan {
+    /// The hardware address as it is written.
+    pub(super) fn peer_text(&self) -> String {
+        self.peer.map(|byte| format!("{byte:02x}")).join(":")
+    }
+}
+
 /// Aims at the device until an end of the plan is reached, `stop` is set, or it answers no more.
 ///
 /// # Errors
 /// See [`FuzzError`].
 pub fn target(plan: &FuzzPlan, target: &TargetPlan, stop: &AtomicBool) -> Result<TargetReport, FuzzError> {
+    let cases = Cases::prepare(&plan.cases)?;
     let (port, through) = open(&target.interface)?;
-    let scene = Scene::new(target.peer, &target.addresses);
-    aim::Aim::new(plan, scene, port, through, target.probe_every)?.run(stop)
+    aim::Aim::new(plan, target, &cases, port, through)?.run(stop)
 }
 
 /// Attaches to a TAP, or opens an interface that is none or has a holder: the device.

@@ -2,6 +2,7 @@
 
 use super::ledger::{A_WHILE, Attribution, Row, WINDOW};
 use super::probe::Asked;
+use crate::fuzz::recipe::Recipe;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,10 +24,12 @@ pub struct Stopped {
     pub suspects: usize,
     /// Probes were not answered for so long.
     pub silent_seconds: f64,
-    /// The last frames before and in between.
-    pub file: PathBuf,
+    /// The last frames before and in between, if they could be written.
+    pub file: Option<PathBuf>,
     /// So many are in it.
     pub frames: usize,
+    /// Why they could not.
+    pub not_written: Option<String>,
 }
 
 /// What came of a run at a device.
@@ -44,10 +47,9 @@ pub struct TargetReport {
     pub host: Vec<IpAddr>,
     /// That other one.
     pub beyond: Vec<IpAddr>,
-    /// The same seed, mix and addresses make the same frames.
-    pub seed: u64,
-    /// What frames are made of.
-    pub mix: String,
+    /// How frames were made.
+    #[serde(flatten)]
+    pub recipe: Recipe,
     /// Indices of the stream that were made: frames of its other port are left out.
     pub indices: u64,
     /// Frames that were sent.
@@ -80,6 +82,13 @@ pub struct TargetReport {
     pub success: bool,
 }
 
+impl TargetReport {
+    /// Why the frames before the silence could not be written, if they could not.
+    pub fn not_written(&self) -> Option<&str> {
+        self.stopped.as_ref()?.not_written.as_deref()
+    }
+}
+
 fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
@@ -99,7 +108,8 @@ impl fmt::Display for TargetReport {
             list(&self.host),
             list(&self.beyond)
         )?;
-        writeln!(f, "seed {}, mix {}", self.seed, self.mix)?;
+        let Recipe { seed, mix, pps, .. } = &self.recipe;
+        writeln!(f, "seed {seed}, mix {mix}\n{pps} frames a second, {}", self.recipe.about())?;
         writeln!(
             f,
             "{} frames, {} bytes, {:.1} s{early}; {} were not taken by the interface; {} frames heard",
@@ -145,12 +155,13 @@ impl fmt::Display for TargetReport {
                 writeln!(
                     f,
                     "\nTHE DEVICE STOPPED ANSWERING {after}: {} s without an answer to any probe\n  {} frames were \
-                     sent after that one\n  the last {} frames: {}\n  again: restart the device; the same command sends the same frames",
-                    stopped.silent_seconds,
-                    stopped.suspects,
-                    stopped.frames,
-                    stopped.file.display()
-                )
+                     sent after that one",
+                    stopped.silent_seconds, stopped.suspects,
+                )?;
+                if let Some(file) = &stopped.file {
+                    writeln!(f, "  the last {} frames: {}", stopped.frames, file.display())?;
+                }
+                writeln!(f, "  again, once the device is restarted: {}", self.recipe.again)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Devices under test: a Linux kernel, and one that dies.
 
+use super::scene::Scene;
 use super::*;
 use crate::lab::namespace::{Host, HostPlan};
 use crate::lab::privilege::{probe_tap, skip};
@@ -27,9 +28,9 @@ fn plan(frames: u64, name: &str) -> FuzzPlan {
     }
 }
 
-fn scene(mac: Mac, addresses: &[&str]) -> Scene {
-    let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-    Scene::new(mac, &addresses)
+fn device(peer: Mac, addresses: &[&str], probe_every: u64) -> TargetPlan {
+    let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    TargetPlan { interface: "tap0".into(), peer, addresses, probe_every }
 }
 
 #[test]
@@ -38,9 +39,10 @@ fn a_kernel_survives_and_its_answers_are_told_by_reason() {
         return skip(&refused.to_string());
     }
     let (host, tap) = Host::start(HostPlan::client()).unwrap();
-    let scene = scene(host.plan().mac, &["10.0.1.2/24", "fd00:1::2"]);
+    let device = device(host.plan().mac, &["10.0.1.2/24", "fd00:1::2"], 100);
     let plan = plan(6_000, "kernel");
-    let aim = aim::Aim::new(&plan, scene, Box::new(tap), "a TAP", 100).unwrap();
+    let cases = Cases::prepare(&plan.cases).unwrap();
+    let aim = aim::Aim::new(&plan, &device, &cases, Box::new(tap), "a TAP").unwrap();
     let report = aim.run(&AtomicBool::new(false)).unwrap();
     assert!(report.success && !report.interrupted, "{report}");
     assert_eq!(report.frames + report.not_sent, 6_000, "{report}");
@@ -68,9 +70,10 @@ fn ctrl_c_ends_with_what_there_is_by_then() {
         return skip(&refused.to_string());
     }
     let (host, tap) = Host::start(HostPlan::client()).unwrap();
-    let scene = scene(host.plan().mac, &["10.0.1.2", "fd00:1::2"]);
+    let device = device(host.plan().mac, &["10.0.1.2", "fd00:1::2"], 100);
     let plan = plan(1_000_000, "interrupt");
-    let aim = aim::Aim::new(&plan, scene, Box::new(tap), "a TAP", 100).unwrap();
+    let cases = Cases::prepare(&plan.cases).unwrap();
+    let aim = aim::Aim::new(&plan, &device, &cases, Box::new(tap), "a TAP").unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let setter = Arc::clone(&stop);
     let timer = std::thread::spawn(move || {
@@ -119,15 +122,15 @@ fn a_device_that_dies_is_found_with_the_frames_before() {
     }
     // The device holds the TAP, and the fuzzer sends from the namespace.
     let (host, tap) = Host::start(HostPlan { ipv6: None, ..HostPlan::client() }).unwrap();
-    let device = hosts::mac([10, 0, 1, 1]);
-    let scene = scene(device, &["10.0.1.1/24"]);
-    assert_eq!(scene.prober.mac, PROBER);
+    let device = device(hosts::mac([10, 0, 1, 1]), &["10.0.1.1/24"], 50);
+    assert_eq!(Scene::new(device.peer, &device.addresses).prober.mac, PROBER);
     let over = Arc::new(AtomicBool::new(false));
     let dying = mortal(tap, 700, Arc::clone(&over));
     let plan = plan(50_000, "dying");
     let port = host.run(|| open("lan0").unwrap().0);
-    let report =
-        aim::Aim::new(&plan, scene, port, "a packet socket", 50).unwrap().run(&AtomicBool::new(false));
+    let cases = Cases::prepare(&plan.cases).unwrap();
+    let report = aim::Aim::new(&plan, &device, &cases, port, "a packet socket").unwrap();
+    let report = report.run(&AtomicBool::new(false));
     over.store(true, Ordering::Relaxed);
     let (report, taken) = (report.unwrap(), dying.join().unwrap());
     assert!(!report.success, "{report}");
@@ -135,7 +138,7 @@ fn a_device_that_dies_is_found_with_the_frames_before() {
     assert!(stopped.suspects <= 100 && stopped.suspects > 0, "{report}");
     let told = format!("STOPPED ANSWERING after frame index {}:", stopped.after.unwrap());
     assert!(report.to_string().contains(&told), "{report}");
-    let mut reader = PcapNgReader::new(File::open(&stopped.file).unwrap()).unwrap();
+    let mut reader = PcapNgReader::new(File::open(stopped.file.as_ref().unwrap()).unwrap()).unwrap();
     let (mut written, mut marked) = (Vec::new(), 0);
     while let Some(block) = reader.next_block() {
         if let Block::EnhancedPacket(packet) = block.unwrap() {

@@ -31,9 +31,6 @@ use std::time::Duration;
 /// The longest that the polling thread sleeps: smoltcp's timers are in milliseconds.
 const TICK_MS: u16 = 2;
 
-/// smoltcp's least time between two ARP requests.
-const ARP_SILENCE: Duration = Duration::from_secs(1);
-
 /// A host in memory. Dropping it ends its thread; sockets that outlive it hear nothing more.
 #[derive(Debug)]
 pub struct MemoryHost {
@@ -127,6 +124,28 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// An interface that knows no neighbour and has asked for none.
+fn interface(plan: &HostPlan, card: &mut Card) -> io::Result<Interface> {
+    let mut config = Config::new(EthernetAddress(plan.mac).into());
+    // Sequence numbers: two hosts differ, two runs do not.
+    config.random_seed = u64::from(u32::from(plan.address));
+    let mut interface = Interface::new(config, card, Instant::now());
+    interface.update_ip_addrs(|addresses| {
+        // The list holds two at least.
+        let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(plan.address), plan.prefix));
+        if let Some(ipv6) = plan.ipv6 {
+            let _ = addresses.push(IpCidr::new(IpAddress::Ipv6(ipv6.address), ipv6.prefix));
+        }
+    });
+    if let Some(gateway) = plan.gateway {
+        interface.routes_mut().add_default_ipv4_route(gateway).map_err(io::Error::other)?;
+    }
+    if let Some(gateway) = plan.ipv6.and_then(|ipv6| ipv6.gateway) {
+        interface.routes_mut().add_default_ipv6_route(gateway).map_err(io::Error::other)?;
+    }
+    Ok(interface)
+}
+
 impl MemoryHost {
     /// Starts a host at one end of a cable in memory; the router holds the other end.
     ///
@@ -136,23 +155,7 @@ impl MemoryHost {
         let waiting: OwnedFd = port.fd().try_clone_to_owned()?;
         let mut card =
             Card { port, counters: KernelCounters::default(), address: plan.address, mtu: plan.mtu as usize };
-        let mut config = Config::new(EthernetAddress(plan.mac).into());
-        // Sequence numbers: two hosts differ, two runs do not.
-        config.random_seed = u64::from(u32::from(plan.address));
-        let mut interface = Interface::new(config, &mut card, Instant::now());
-        interface.update_ip_addrs(|addresses| {
-            // The list holds two at least.
-            let _ = addresses.push(IpCidr::new(IpAddress::Ipv4(plan.address), plan.prefix));
-            if let Some(ipv6) = plan.ipv6 {
-                let _ = addresses.push(IpCidr::new(IpAddress::Ipv6(ipv6.address), ipv6.prefix));
-            }
-        });
-        if let Some(gateway) = plan.gateway {
-            interface.routes_mut().add_default_ipv4_route(gateway).map_err(io::Error::other)?;
-        }
-        if let Some(gateway) = plan.ipv6.and_then(|ipv6| ipv6.gateway) {
-            interface.routes_mut().add_default_ipv6_route(gateway).map_err(io::Error::other)?;
-        }
+        let interface = interface(&plan, &mut card)?;
         let stack = Stack {
             interface,
             sockets: SocketSet::new(Vec::new()),
@@ -230,10 +233,10 @@ impl LabHost for MemoryHost {
     }
 
     fn forget_neighbor(&self, _: IpAddr) -> io::Result<()> {
-        // smoltcp forgets all its neighbours when its addresses are looked at to be changed.
-        self.shared.lock().interface.update_ip_addrs(|_| {});
-        // It also keeps silent for a second after its last ARP request, whomever that was for.
-        std::thread::sleep(ARP_SILENCE);
+        // All of them: flushed, smoltcp's table would go on keeping silent for a second after the last request.
+        let mut stack = self.shared.lock();
+        let Stack { interface: known, card, .. } = &mut *stack;
+        *known = interface(&self.plan, card)?;
         Ok(())
     }
 }

@@ -40,6 +40,18 @@ fn echoes_of_both_kinds_are_answered() {
 }
 
 #[test]
+fn a_forgotten_neighbour_is_asked_for_at_once() {
+    let (first, _second) = cable();
+    let start = std::time::Instant::now();
+    for _ in 0..5 {
+        first.forget_neighbor(SECOND.into()).unwrap();
+        let counts = icmp::spawn_echo(&first, EchoPlan::burst(SECOND, 1), Stop::default()).unwrap().join();
+        assert!(counts.is_clean(), "{counts:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
 fn ipv6_echoes_of_both_kinds_are_answered() {
     let (first, second) = cable();
     let plan = EchoPlan { payload: 0..=1440, ..EchoPlan::burst(SECOND_V6, 100) };

@@ -10,7 +10,7 @@ use pcap_file::pcapng::{Block, PcapNgReader};
 use pktgen::build;
 use stack::{Config, Posture};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -123,16 +123,23 @@ fn a_damaged_file_is_played_up_to_the_damage_and_those_after_it_too() {
     let whole = capture(5);
     let cut = Temporary::new("cut.pcap", &whole[..whole.len() - 1]);
     let other = Temporary::new("whole.pcap", &whole);
-    let foreign = Temporary::new("foreign.pcap", b"no capture");
-    let report = play(&plan(&[&cut, &foreign, &other]));
+    let report = play(&plan(&[&cut, &other]));
     assert!(!report.success && !report.interrupted);
     assert_eq!(report.played.frames, 11);
     let problems: Vec<_> = report.read.problems.iter().map(|p| (p.file.clone(), p.packet)).collect();
-    assert_eq!(problems, [(cut.0.clone(), 6), (foreign.0.clone(), 0)]);
+    assert_eq!(problems, [(cut.0.clone(), 6)]);
     assert!(report.to_string().contains("NOT ALL") && report.to_string().contains("packet 6: the file ends"));
-    let missing = ReplayPlan { files: vec!["/nonexistent.pcap".into()], ..plan(&[]) };
-    let error = run(&missing, &AtomicBool::new(false)).unwrap_err().to_string();
-    assert!(error.contains("/nonexistent.pcap") && error.contains("remedy: "), "{error}");
+}
+
+#[test]
+fn nothing_is_played_if_a_file_is_no_capture() {
+    let whole = Temporary::new("beside.pcap", &capture(5));
+    let foreign = Temporary::new("foreign.pcap", b"no capture");
+    for file in [Path::new("/nonexistent.pcap"), &foreign.0, &std::env::temp_dir()] {
+        let plan = ReplayPlan { files: vec![whole.0.clone(), file.to_owned()], ..plan(&[]) };
+        let error = run(&plan, &AtomicBool::new(false)).unwrap_err().to_string();
+        assert!(error.starts_with(&file.display().to_string()) && error.contains("remedy: "), "{error}");
+    }
 }
 
 #[test]
