@@ -10,7 +10,7 @@ mod tests;
 pub use read::{ReadReportError, read};
 
 use super::figures::{Better, Figure, Noise, Unit, figures};
-use super::report::MeasureReport;
+use super::report::{DISTURBED, MeasureReport};
 use serde::Serialize;
 
 /// Differences up to this share are noise.
@@ -234,7 +234,7 @@ fn not_alike(a: &MeasureReport, b: &MeasureReport) -> Vec<Difference> {
     let traffic = |report: &MeasureReport| {
         report.mixed.as_ref().map_or("none".into(), |mixed| format!("{}, {}/s", mixed.traffic, mixed.offered))
     };
-    let conditions: [Condition; 14] = [
+    let conditions: [Condition; 15] = [
         ("processor", |report| report.machine.processor.clone()),
         ("threads", |report| report.machine.threads.to_string()),
         ("kernel", |report| report.machine.kernel.clone()),
@@ -252,6 +252,9 @@ fn not_alike(a: &MeasureReport, b: &MeasureReport) -> Vec<Difference> {
         ("frames written", |report| {
             let written = report.mixed.as_ref().is_some_and(|mixed| mixed.written.is_some());
             if written { "yes" } else { "no" }.into()
+        }),
+        ("odd frames of which calls are counted", |report| {
+            report.saved.first().map_or("none".into(), |saved| saved.odd.to_string())
         }),
         ("quick", |report| if report.subject.quick { "yes" } else { "no" }.into()),
         ("interrupted", |report| if report.interrupted { "yes" } else { "no" }.into()),
@@ -275,6 +278,12 @@ fn doubts(name: &str, report: &MeasureReport) -> Vec<String> {
     }
     if !report.machine.optimised {
         doubts.push(format!("{name} was measured with a build without optimisation"));
+    }
+    if let Some(ran) = report.ran.filter(|&ran| ran < DISTURBED) {
+        let ran = crate::page::number::percent(ran);
+        doubts.push(format!(
+            "{name} was disturbed: in its worst run the router's thread ran for {ran} of the time only"
+        ));
     }
     doubts.extend(report.failures.iter().map(|failure| format!("{name} failed a check: {failure}")));
     doubts

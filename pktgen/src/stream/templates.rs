@@ -19,6 +19,8 @@ const PATCHES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
     Any,
+    /// An echo's identifier. RFC 1624's update takes a message that becomes all zeros for one that adds up to -0: never 0, then.
+    NotZero,
     /// An identification: two frames of a stream that are less than 65,536 apart have different ones.
     Counted,
     /// A client's port.
@@ -105,6 +107,7 @@ impl Templates {
             random >>= 16;
             let new = match patch.value {
                 Value::Any => word,
+                Value::NotZero => word.max(1),
                 Value::Counted => index as u16,
                 Value::Port => 1024 + ((u32::from(word) * 64_512) >> 16) as u16,
             };
@@ -177,7 +180,7 @@ fn segment_patch(frame: &[u8], at: usize, protocol: u8) -> Option<Patch> {
             Some(if frame[at + 6..at + 8] == [0, 0] { patch } else { patch.under(at + 6) })
         }
         protocol::ICMP if holds(8) && matches!(frame[at], icmp_type::ECHO | icmp_type::ECHO_REPLY) => {
-            Some(Patch::new(at + 4, Value::Any).under(at + 2))
+            Some(Patch::new(at + 4, Value::NotZero).under(at + 2))
         }
         protocol::ICMPV6 if holds(8) && matches!(frame[at], icmpv6_type::ECHO | icmpv6_type::ECHO_REPLY) => {
             Some(Patch::new(at + 4, Value::Any).under(at + 2))
@@ -190,8 +193,62 @@ fn segment_patch(frame: &[u8], at: usize, protocol: u8) -> Option<Patch> {
 mod tests {
     use super::*;
     use crate::Generator;
+    use crate::build::seal_ipv4;
     use crate::dice::rng_for;
+    use crate::oracle::judge;
+    use rand::TryRng;
     use stack::Anomaly;
+    use std::convert::Infallible;
+
+    /// Draws nothing but zeros.
+    struct Zeros;
+
+    impl TryRng for Zeros {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            Ok(0)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            Ok(0)
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn words_of_zeros_make_no_template_another_frame() {
+        let generator = Generator::new(World::lab(), 1);
+        let mut healthy: Vec<Generated> = (0..2_000).map(|index| generator.healthy(index)).collect();
+        // Number 0, and nothing in it: with identifier 0 the whole message would be zeros.
+        // To the router, which looks at its checksum.
+        let is_reply = |made: &&mut Generated| {
+            made.bytes[12..15] == [8, 0, 0x45]
+                && made.bytes[23] == protocol::ICMP
+                && made.bytes[30..34] == [10, 0, 1, 1]
+        };
+        let reply = healthy.iter_mut().find(is_reply).expect("there is ICMP");
+        reply.bytes.truncate(14 + 20 + 8);
+        reply.bytes[14 + 2..14 + 4].copy_from_slice(&28_u16.to_be_bytes());
+        seal_ipv4(&mut reply.bytes[14..]);
+        reply.bytes[14 + 20..].copy_from_slice(&[0, 0, 0xff, 0xf8, 0, 7, 0, 0]);
+        let mut templates = Templates::default();
+        let mut buffer = [0; FRAME_MAX];
+        for number in templates.add(generator.world(), healthy) {
+            let (template, len) = templates.write(number, 0, &mut Zeros, &mut buffer);
+            let judged = judge(generator.world(), template.port, &buffer[..len]);
+            assert!(
+                judged.agrees_with(template.expected),
+                "{}: {judged:?}, {:02x?}",
+                template.name,
+                &buffer[..len]
+            );
+        }
+    }
 
     #[test]
     fn all_templates_vary_but_the_shortest() {

@@ -100,13 +100,16 @@ fn other_conditions_are_shown_first_and_missing_figures_are_named() {
         b.machine.processor = "Other 1".into();
         b.subject.seed = 2;
         b.machine.optimised = false;
+        b.saved[0].odd = 20;
+        b.ran = Some(0.5);
         b.pings.pop();
         b.machine.load = "0.50".into();
     });
     let whats: Vec<&str> = other.not_alike.iter().map(|difference| difference.what).collect();
-    assert_eq!(whats, ["processor", "seed", "optimised"]);
+    assert_eq!(whats, ["processor", "seed", "odd frames of which calls are counted", "optimised"]);
     let text = other.to_string();
     assert!(text.find("NOT ALIKE: processor").unwrap() < text.find("figures:").unwrap());
+    assert!(text.contains("DOUBTFUL: B was disturbed"), "{text}");
     assert!(text.contains("only in A") && names(&other, Verdict::OnlyA).len() >= 5, "{text}");
     assert!(other.regressions().next().is_none());
     let json = serde_json::to_value(&other).unwrap();
