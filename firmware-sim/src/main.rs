@@ -25,7 +25,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 fn main() -> ExitCode {
@@ -160,6 +160,9 @@ fn run_replay(args: ReplayArgs) -> Result<bool, Box<dyn std::error::Error>> {
     let report = replay::run(&plan, &stop_flag())?;
     let _ = write!(std::io::stdout(), "{report}");
     json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    if let Some(annotated) = report.annotated.filter(|annotated| annotated.error.is_some()) {
+        return Err(annotated.to_string().into());
+    }
     Ok(report.success)
 }
 
@@ -274,13 +277,12 @@ fn run_exam(args: ExamArgs) -> Result<bool, Box<dyn std::error::Error>> {
     let exam = Exam::new(plan)?;
     let json = Output::create("--json", args.json.as_deref())?;
     let html = Output::create("--html", args.html.as_deref())?;
-    let stop = stop_flag();
-    let report = exam.run(&stop);
+    let report = exam.run(&stop_flag());
     let _ = write!(std::io::stdout(), "{report}");
     json.write(&(serde_json::to_string_pretty(&report)? + "\n"))?;
     html.write(&report.html())?;
     // Who ends the exam early gets what they asked for.
-    Ok(report.is_complete() || stop.load(Ordering::Relaxed))
+    Ok(!report.has_given_up())
 }
 
 fn run_prompt(args: &PromptArgs) -> Result<bool, Box<dyn std::error::Error>> {

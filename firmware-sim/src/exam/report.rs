@@ -5,7 +5,7 @@ use super::calibration::Calibration;
 use super::examinee::About;
 use super::items::{self, HARD, Part, Question, Source};
 use super::score::{Prices, Score};
-use super::sitting::{Record, Sat};
+use super::sitting::{INTERRUPTED, Record, Sat};
 use super::words::Wrong;
 use llm_slowpath::prompt::tokens::Task;
 use serde::Serialize;
@@ -133,9 +133,9 @@ impl Report {
         }
     }
 
-    /// Was everybody asked everything?
-    pub fn is_complete(&self) -> bool {
-        self.sittings.iter().all(|sitting| sitting.cut_short.is_none())
+    /// Did somebody cease to answer, so that no more was asked?
+    pub fn has_given_up(&self) -> bool {
+        self.sittings.iter().filter_map(|sitting| sitting.cut_short.as_ref()).any(|why| why != INTERRUPTED)
     }
 
     /// As a page that loads nothing.

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// After so many questions in a row that could not be asked there is nobody there.
 const PATIENCE: usize = 10;
+/// Why a sitting that somebody ended was cut short.
+pub(super) const INTERRUPTED: &str = "interrupted";
 
 /// How asking went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,7 @@ pub(super) fn sit(
     let mut failures = 0;
     for question in questions {
         if stop.load(Ordering::Relaxed) {
-            sat.cut_short = Some("interrupted".into());
+            sat.cut_short = Some(INTERRUPTED.into());
             break;
         }
         let (record, said) = ask(examinee, question, about.in_process);

@@ -114,7 +114,7 @@ fn a_perfect_examinee_scores_100_percent_in_every_part() {
     let sitting = &report.sittings[0];
     assert_eq!((report.questions, sitting.asked, sitting.scores.len()), (500, 500, 12));
     assert_eq!(report.tasks.len(), Task::ALL.len());
-    assert!(report.is_complete() && sitting.wrong.is_empty());
+    assert!(sitting.cut_short.is_none() && sitting.wrong.is_empty());
     for score in &sitting.scores {
         assert_eq!((score.right, score.accuracy.share, score.first_attempt_error), (score.asked, 1.0, 0.0));
         assert!(score.accuracy.low > 0.8 && score.accuracy.low < 1.0 && score.cpu_ms.is_some());
@@ -155,7 +155,7 @@ fn who_says_nothing_is_wrong_and_who_fails_is_given_up() {
     let report = exam(plan(), |_| Err(NoAnswer::Failed("nobody is there".into())));
     let sitting = &report.sittings[0];
     assert_eq!(sitting.asked, 10);
-    assert!(sitting.cut_short.as_ref().unwrap().contains("nobody is there") && !report.is_complete());
+    assert!(sitting.cut_short.as_ref().unwrap().contains("nobody is there") && report.has_given_up());
     assert!(report.to_string().contains("PARTIAL RESULT"));
 }
 
@@ -165,7 +165,7 @@ fn an_interrupted_exam_has_a_labelled_result() {
     let scripted = Scripted { asked: 0, script: Box::new(|_| Err(NoAnswer::Unasked)) };
     let exam = Exam::of(vec![Box::new(scripted)], plan).unwrap();
     let report = exam.run(&AtomicBool::new(true));
-    assert_eq!((report.sittings[0].asked, report.is_complete()), (0, false));
+    assert_eq!((report.sittings[0].asked, report.has_given_up()), (0, false));
     assert!(report.to_string().contains("PARTIAL RESULT: interrupted"));
     assert!(report.html().contains("Partial result: interrupted"));
 }

@@ -7,6 +7,9 @@ use pktgen::StreamMix;
 use pktgen::build::Mac;
 use std::path::PathBuf;
 
+/// The folder for cases, unless another is named.
+pub(super) const CASES: &str = "fuzz-cases";
+
 /// `softrouter fuzz`
 #[derive(Debug, Args)]
 pub struct FuzzArgs {
@@ -60,7 +63,7 @@ pub struct FuzzArgs {
     pub probe_every: u64,
     /// The folder for the case that is written if a law is broken, or for the frames after which a device is silent; it is
     /// made at the start, and taken away at the end if nothing is in it.
-    #[arg(long, value_name = "FOLDER", default_value = "fuzz-cases")]
+    #[arg(long, value_name = "FOLDER", default_value = CASES)]
     pub cases: PathBuf,
     /// Runs a case again, which holds all that it needs; of the other options only --json goes with it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "frames", "seconds", "until", "mix", "corpus", "ports",

@@ -103,7 +103,15 @@ impl Bench {
         let stats = self.router.stats();
         let config = self.router.config();
         self.checked.note(Invariant::VerdictFits);
-        let by_rule = stats.by_path(stack::stats::Path::Rule).frames > before.ruled;
+        // What a rule sends may wait for a neighbour: such a frame has no path until it has ended.
+        let waits = verdict == Verdict::Consume && stats.held.frames > before.held;
+        let followed = |reason| {
+            self.router
+                .rules()
+                .any(|rule| rule.spec.matches.class.reason == reason && rule.last_hit == self.now)
+        };
+        let by_rule = stats.by_path(stack::stats::Path::Rule).frames > before.ruled
+            || waits && reason.is_some_and(followed);
         let fits = match (reason, verdict) {
             (None, Verdict::Divert(_) | Verdict::Drop(DropReason::Anomaly(_))) => false,
             (None, _) => !by_rule,

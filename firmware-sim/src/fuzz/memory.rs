@@ -156,7 +156,7 @@ fn isolate(
         Some(file) if reproduced => format!("softrouter fuzz --replay-case {}", shell_word(file)),
         // The router's whole life, and those before it.
         _ => {
-            let frames = Some(plan.frames.unwrap_or((life + 1) * LIFE));
+            let frames = Some(((life + 1) * LIFE).min(plan.frames.unwrap_or(u64::MAX)));
             recipe::in_memory(&FuzzPlan { frames, seconds: None, until: None, ..plan.clone() })
         }
     };

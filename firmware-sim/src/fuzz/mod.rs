@@ -115,7 +115,7 @@ pub enum FuzzError {
         source: io::Error,
     },
     /// Nothing can be written into the folder for cases.
-    #[error("--cases {}: {source}\n  remedy: name a folder that can be written, or made", path.display())]
+    #[error("--cases {}: {source}\n  remedy: name another folder with --cases, one that can be written or made", path.display())]
     Cases {
         /// Which.
         path: PathBuf,

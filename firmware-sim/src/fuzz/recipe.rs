@@ -1,5 +1,6 @@
 //! What a report says of how its run was made: all that it takes to do the same again.
 
+use super::args::CASES;
 use super::{FuzzPlan, TargetPlan};
 use crate::cli::shell_word;
 use serde::Serialize;
@@ -87,6 +88,9 @@ fn command(plan: &FuzzPlan, about: &str) -> String {
     for (option, value) in ends {
         text += &value.map_or(String::new(), |value| format!(" --{option} {value}"));
     }
+    if plan.cases != Path::new(CASES) {
+        text += &format!(" --cases {}", shell_word(&plan.cases));
+    }
     if !plan.corpus.is_empty() {
         text += " --corpus";
         plan.corpus.iter().for_each(|file| text += &format!(" {}", shell_word(file)));
@@ -123,7 +127,8 @@ mod tests {
     #[test]
     fn the_command_of_a_report_makes_the_same_plan() {
         let start = ["softrouter", "fuzz", "--seed", "9", "--mix", "odd=3,sequence=1", "--pps", "77"];
-        let memory = ["--ports", "5", "--threads", "3", "--posture", "open", "--frames", "1234"];
+        let memory =
+            ["--ports", "5", "--threads", "3", "--posture", "open", "--frames", "1234", "--cases", "/a b"];
         let corpus = ["--corpus", "a capture.pcap", "b.pcapng", "--seconds", "2.5"];
         let device = ["--target", "tap7", "--peer", "02:00:00:00:09:0a", "--peer-ip", "10.9.0.1/20"];
         let device = [&device[..], &["--peer-ip", "fd00:9::1", "--probe-every", "7"]].concat();

@@ -106,7 +106,7 @@ fn what_was_found_is_told_though_its_case_cannot_be_written() {
         report.to_string().contains("again: softrouter fuzz --ports 3 --threads 1 --seed 7 "),
         "{report}"
     );
-    assert!(found.again.ends_with(" --frames 16384") && found.index < 16_384, "{report}");
+    assert!(found.again.contains(" --frames 16384 ") && found.index < 16_384, "{report}");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn an_end_that_may_never_come_is_refused() {
     let mix = StreamMix { odd: 1, sequence: 1, ..StreamMix::default() };
     let report = go(&FuzzPlan { mix, ..captured });
     assert!(report.success && report.missing.is_empty(), "{report}");
-    assert!(report.recipe.again.ends_with(" --until 1"), "{report}");
+    assert!(report.recipe.again.contains(" --until 1 "), "{report}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use smoltcp::time::Duration as RouterDuration;
 use smoltcp::wire::{EthernetAddress, Ipv4Cidr, Ipv6Cidr};
 use stack::{Anomaly, Config, ConfigError, Mode, PortConfig, Posture, Rate, Router};
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ use std::time::{Duration, Instant};
 const CABLE: usize = 1024;
 /// Time between two looks at the router's counters.
 const TICK: Duration = Duration::from_millis(100);
+/// Time between two looks at how far the load is.
+const LOOK: Duration = Duration::from_millis(200);
 /// The longest that held frames may need to settle after the load has ended.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -327,14 +329,16 @@ fn load(
         let ping = PingPlan { target: target.into(), count, interval, size: 56, timeout: patience };
         let stop = Arc::new(AtomicBool::new(false));
         let running = client.spawn_ping(&ping, Arc::clone(&stop)).map_err(failed("ping"))?;
-        let progress = running.progress();
+        let (answered, mut progress) = (running.progress(), Progress::new());
         while !running.is_finished() {
-            ticker.show(start.elapsed(), &format!("{} of {count} pings answered", progress.get()));
+            let load = || format!("{} of {count} pings answered", answered.get());
+            progress.show(|| ticker.line(start.elapsed(), &load()));
+            std::thread::sleep(LOOK);
             if stopped() {
                 stop.store(true, Ordering::Relaxed);
             }
         }
-        ticker.end();
+        progress.end();
         return Ok((None, Some(running.join())));
     }
     let mut progress = Progress::new();
@@ -350,16 +354,19 @@ fn load(
     // The cold start before the steady load takes its own time.
     let start = Instant::now();
     while start.elapsed() < plan.duration && !stopped() {
-        let replies: u64 = echoes.iter().map(super::traffic::Progress::get).sum();
-        let bytes: u64 = tcp.iter().map(super::traffic::Progress::get).sum();
-        let megabytes = bytes / 1_000_000;
-        ticker.show(start.elapsed(), &format!("{replies} echoes and {megabytes} MB of TCP returned"));
+        progress.show(|| {
+            let replies: u64 = echoes.iter().map(super::traffic::Progress::get).sum();
+            let bytes: u64 = tcp.iter().map(super::traffic::Progress::get).sum();
+            let megabytes = bytes / 1_000_000;
+            ticker.line(start.elapsed(), &format!("{replies} echoes and {megabytes} MB of TCP returned"))
+        });
+        std::thread::sleep(LOOK);
     }
-    ticker.end();
+    progress.end();
     Ok((Some(load.finish(|| ticker.settle(&stopped)).map_err(failed("the load"))?), None))
 }
 
-/// A progress line, fed by the router's thread.
+/// What the progress line tells, fed by the router's thread.
 #[derive(Debug, Clone, Default)]
 struct Ticker(Arc<std::sync::Mutex<Tick>>);
 
@@ -405,34 +412,12 @@ impl Ticker {
         }
     }
 
-    /// Shows the line, and waits a little.
-    fn show(&self, elapsed: Duration, load: &str) {
-        if io::stderr().is_terminal() {
-            let tick = *self.lock();
-            eprint!(
-                "\r\x1b[K{:5.1} s  in {}  forwarded {}  diverted {}  injected {}  |  {load}",
-                elapsed.as_secs_f64(),
-                tick.received,
-                tick.forwarded,
-                tick.diverted,
-                tick.injected
-            );
-            let _ = io::stderr().flush();
-        } else if elapsed.as_millis() % 5_000 < 200 {
-            let tick = *self.lock();
-            eprintln!(
-                "{:5.1} s  in {}  diverted {}  |  {load}",
-                elapsed.as_secs_f64(),
-                tick.received,
-                tick.diverted
-            );
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-
-    fn end(&self) {
-        if io::stderr().is_terminal() {
-            eprint!("\r\x1b[K");
-        }
+    /// How far the run is.
+    fn line(&self, elapsed: Duration, load: &str) -> String {
+        let Tick { received, forwarded, diverted, injected, .. } = *self.lock();
+        let seconds = elapsed.as_secs_f64();
+        format!(
+            "{seconds:5.1} s  in {received}  forwarded {forwarded}  diverted {diverted}  injected {injected}  |  {load}"
+        )
     }
 }

@@ -224,7 +224,8 @@ impl List {
         self.rounds(named("owner"), of, |cost| cost.owner_ns, time);
         self.rounds(named("process"), of, |cost| cost.process_ns, time);
         if let Some(money) = cost.money_per_million {
-            self.usual(named("money"), money, Unit::Money, Better::Lower);
+            let kind = (Unit::Money, Better::Lower, Noise::Usual);
+            self.rounds(named("money"), of, |cost| cost.money_per_million.unwrap_or(money), kind);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::triage;
 use crate::echo::echo_reply;
+use crate::tasks::ping::delta_of;
 use stack::rules::{Edit, Edits, Reply, RuleAction};
 use stack::{ActionKind, ClassKey, Direction, EchoDelta};
 
@@ -24,7 +25,5 @@ pub fn rule_action(class: &ClassKey) -> RuleAction {
 
 /// The header bytes of the right reply to an echo request, from scratch; `None`: there is no right reply.
 pub fn echo_delta(request: &[u8]) -> Option<EchoDelta> {
-    let reply = echo_reply(request)?;
-    let word = |at: usize| u16::from_be_bytes([reply[at], reply[at + 1]]);
-    Some(EchoDelta { ttl: reply[22], ip_checksum: word(24), icmp_type: reply[34], icmp_checksum: word(36) })
+    echo_reply(request).map(|reply| delta_of(&reply))
 }

@@ -6,6 +6,7 @@
 use super::{Item, Question, Right, Split, draw, rng};
 use crate::dice::Draw;
 use crate::echo::{EchoRequest, Faults, echo_reply};
+use crate::oracle;
 use rand::Rng;
 use stack::EchoDelta;
 
@@ -25,7 +26,7 @@ pub fn delta(split: Split, seed: u64, index: u64, hard: usize) -> Item {
     let rng = &mut rng(1, split, seed, index);
     let request = draw(split, || sample(rng, hard), held_out);
     let frame = request.frame();
-    let right = echo_reply(&frame).map(|reply| delta_of(&reply));
+    let right = oracle::echo_delta(&frame);
     Item { question: Question::PingDelta(frame), right: Right::PingDelta(right) }
 }
 

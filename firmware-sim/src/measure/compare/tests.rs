@@ -101,14 +101,18 @@ fn other_conditions_are_shown_first_and_missing_figures_are_named() {
         b.subject.seed = 2;
         b.machine.optimised = false;
         b.saved[0].odd = 20;
+        b.saved[1].calls_per_thousand *= 2.0;
         b.ran = Some(0.5);
         b.pings.pop();
         b.machine.load = "0.50".into();
     });
     let whats: Vec<&str> = other.not_alike.iter().map(|difference| difference.what).collect();
-    assert_eq!(whats, ["processor", "seed", "odd frames of which calls are counted", "optimised"]);
+    assert_eq!(whats, ["processor", "seed", "odd frames of saved.*, not judged then", "optimised"]);
     let text = other.to_string();
     assert!(text.find("NOT ALIKE: processor").unwrap() < text.find("figures:").unwrap());
+    // Calls of so few frames say nothing of calls of many.
+    let saved = other.rows.iter().find(|row| row.name == "saved.none.calls").unwrap();
+    assert_eq!((saved.ratio, saved.verdict), (Some(2.0), Verdict::Neutral));
     assert!(text.contains("DOUBTFUL: B was disturbed"), "{text}");
     assert!(text.contains("only in A") && names(&other, Verdict::OnlyA).len() >= 5, "{text}");
     assert!(other.regressions().next().is_none());
