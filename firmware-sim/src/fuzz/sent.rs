@@ -1,7 +1,7 @@
 //! The laws of what the router sends beside frames forwarded in place: released, in fragments, its own, of answers, of rules.
 
 use super::bench::{Bench, Gone};
-use super::forwarded::{Around, is_piece, right};
+use super::forwarded::{Around, Routes, is_piece, right};
 use super::invariant::{Invariant, Violation};
 use crate::hex::hex;
 use pktgen::oracle::outgoing::{Ends, well_formed};
@@ -179,17 +179,24 @@ impl Bench {
 
     /// Judges what an answer or a rule has made of a frame.
     pub(super) fn judge_made(&self, cause: Cause<'_>, port: PortId, sent: &[u8]) -> Result<(), String> {
+        let to = well_formed(sent, usize::MAX)?.destination;
         let judge = |neighbors: &[Neighbor]| {
             judge_injected(&self.nobody, neighbors, self.posture, cause, (port, sent)).map(|_| ())
         };
-        let to = well_formed(sent, usize::MAX)?.destination;
-        let hop = self.routes.hop(&self.world, port, to).filter(|hop| *hop != to);
-        let Some(hop) = hop else { return judge(&self.neighbors) };
-        // By a gateway: to whoever reads no further, the destination has its MAC address.
-        let mut neighbors = self.neighbors.clone();
-        let gateway = neighbors.iter().find(|(at, address, _)| (*at, *address) == (port, hop)).copied();
-        neighbors.extend(gateway.map(|(_, _, mac)| (port, to, mac)));
-        judge(&neighbors)
+        let then = |routes: &Routes| {
+            let hop = routes.hop(&self.world, port, to).filter(|hop| *hop != to);
+            let Some(hop) = hop else { return judge(&self.neighbors) };
+            // By a gateway: to whoever reads no further, the destination has its MAC address.
+            let mut neighbors = self.neighbors.clone();
+            let gateway = neighbors.iter().find(|(at, address, _)| (*at, *address) == (port, hop)).copied();
+            neighbors.extend(gateway.map(|(_, _, mac)| (port, to, mac)));
+            judge(&neighbors)
+        };
+        // It may have waited for a neighbour while the routes changed.
+        match then(&self.routes) {
+            Err(_) if self.routes_before.iter().any(|routes| then(routes).is_ok()) => Ok(()),
+            judged => judged,
+        }
     }
 
     fn ruled(&self, port: PortId, sent: &[u8], in_hand: Option<InHand<'_>>) -> Result<(), String> {
