@@ -7,7 +7,7 @@ use super::memory::{fuzz, replay_case};
 use super::*;
 use pktgen::Expected;
 
-fn plan(frames: u64, name: &str) -> FuzzPlan {
+pub(super) fn plan(frames: u64, name: &str) -> FuzzPlan {
     FuzzPlan {
         seed: 7,
         mix: StreamMix::FUZZ,

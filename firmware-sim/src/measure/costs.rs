@@ -18,7 +18,7 @@ const FRAMES: usize = 16_384;
 /// See [`MeasureError`].
 pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Cost>, MeasureError> {
     let plan = session.plan;
-    let kinds: [(&str, &str, Help, Pool, u64); 4] = [
+    let kinds = [
         (
             "healthy_64",
             "healthy, 64 bytes: forwarded",
@@ -50,7 +50,7 @@ pub(super) fn measure(session: &Session<'_>) -> Result<Vec<Cost>, MeasureError> 
     ];
     let [warm_up, counted] = if plan.quick { [100, 300] } else { [300, 1_000] }.map(Duration::from_millis);
     let offer = Offer { rate: f64::INFINITY, odd: 0, ring: plan.ring, span: warm_up + counted };
-    let mut costs: [Vec<Cost>; 4] = Default::default();
+    let mut costs = vec![Vec::new(); kinds.len()];
     for round in 1..=plan.rounds() {
         for ((key, what, help, pool, odd), costs) in kinds.iter().zip(&mut costs) {
             session.say(format_args!("cost of frames: {what}, round {round} of {}", plan.rounds()));

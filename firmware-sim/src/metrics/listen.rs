@@ -31,7 +31,7 @@ fn problem(text: &str) -> &'static str {
     let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if is_number && port.parse::<u16>().is_err() && (host.is_empty() || bare.parse::<IpAddr>().is_ok()) {
-        "a port is a number from 0 to 65535"
+        "a port is a number from 0 to 65535, as in 127.0.0.1:9469"
     } else if text.parse::<IpAddr>().is_ok() {
         "an address without a port: write 127.0.0.1:9469 or [::1]:9469"
     } else if is_number && !host.contains(':') && host.bytes().any(|byte| byte.is_ascii_alphabetic()) {

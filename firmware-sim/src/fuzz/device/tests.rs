@@ -2,30 +2,18 @@
 
 use super::scene::Scene;
 use super::*;
+use crate::fuzz::tests as in_memory;
 use crate::lab::namespace::{Host, HostPlan};
 use crate::lab::privilege::{probe_tap, skip};
 use crate::port::tap::Tap;
 use crate::replay::hosts;
 use pcap_file::pcapng::{Block, PcapNgReader};
-use pktgen::StreamMix;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 fn plan(frames: u64, name: &str) -> FuzzPlan {
-    FuzzPlan {
-        seed: 5,
-        mix: StreamMix::FUZZ,
-        corpus: Vec::new(),
-        ports: 3,
-        posture: None,
-        frames: Some(frames),
-        seconds: None,
-        until: None,
-        threads: 1,
-        pps: 5_000,
-        cases: std::env::temp_dir().join(format!("softrouter-target-{name}-{}", std::process::id())),
-    }
+    FuzzPlan { seed: 5, pps: 5_000, ..in_memory::plan(frames, &format!("target-{name}")) }
 }
 
 fn device(peer: Mac, addresses: &[&str], probe_every: u64) -> TargetPlan {

@@ -19,6 +19,9 @@ fn a_port_alone_is_on_this_machine_alone() {
     ] {
         assert_eq!(parse(text).as_deref(), Ok(address));
     }
+    for text in ["", "localhost", "127.0.0.1", "70000", "1.2.3.4:x"] {
+        assert!(parse(text).unwrap_err().contains("127.0.0.1:9469"), "{text}");
+    }
 }
 
 #[test]
